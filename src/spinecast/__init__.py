@@ -1,3 +1,3 @@
-"""Spinecast: follow-up images, scores, fracture risk and genetic loci from spine and bone images."""
+"""Spinecast: follow-up images, scores, fracture risk and loci from spine and bone images."""
 
 __version__ = "0.1.0"
