@@ -1,0 +1,1 @@
+"""Sources of cohorts, one file each."""
