@@ -1,0 +1,1 @@
+"""Networks, and the one way to fit and keep them."""
