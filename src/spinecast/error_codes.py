@@ -232,6 +232,16 @@ CODES: dict[str, Explanation] = {
         "Events are coded 0 (censored), 1 (event), 2 (competing death).",
         "Recode the event column.",
     ),
+    "SC-320": _explain(
+        "two columns for one variable",
+        "Two columns of one table have the same name, or both mean the same variable.",
+        "Remove one, or name the one to use in a map file (`--map map.toml`).",
+    ),
+    "SC-321": _explain(
+        "outside the protocol",
+        "Nothing is wrong with the row; an eligibility rule of the study leaves it out.",
+        "Nothing to do: flow.json counts each rule.",
+    ),
     # -- SC-4xx models ----------------------------------------------------------------------
     "SC-401": _explain(
         "unlike the training images",
