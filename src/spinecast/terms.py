@@ -138,7 +138,7 @@ _IDENTITY = (
         Kind.IDENTIFIER,
         "Pseudonym of one person, the same in every table",
         aliases=_words(
-            "person patient_id patientid patient pid eid subject subject_id participant_id id"
+            "person patient_id patientid patient pid eid subject subject_id participant_id"
         ),
     ),
     Term(
