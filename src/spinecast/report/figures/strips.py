@@ -1,0 +1,222 @@
+"""Films of one person side by side, with what changed beneath on one scale."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure as Drawing
+
+from spinecast.report.digits import write_number
+from spinecast.report.figures.canvas import (
+    DIFFERENCE,
+    PLATE_MUTED,
+    as_png,
+    plate_style,
+    stamp_film,
+)
+from spinecast.report.goods import DrawsData, NeighbourData, Pixels, StripData
+from spinecast.report.parts import Figure
+
+_DPI = 160
+_HEIGHT = 1.95  # inches of one film
+_TALLEST = 320  # pixels; larger films are averaged down before they are embedded
+
+
+@dataclass(frozen=True)
+class _Panel:
+    title: str
+    pixels: Pixels | None
+    generated: bool = False
+    difference: Pixels | None = None
+    difference_title: str = ""
+
+
+def draw_strip(strip: StripData, *, simulated: bool) -> Figure:
+    """Draw baseline, copy, generated futures and the real follow-up over their difference maps.
+
+    All films share one window (0 to 1) and all maps one symmetric scale, so that
+    what looks stronger is stronger. Maps show image minus baseline.
+
+    Parameters
+    ----------
+    strip
+        Images of one person.
+    simulated
+        Stamp every film; generated films are stamped so in any cohort.
+
+    Returns
+    -------
+    Figure
+        PNG of at most about 0.5 MB.
+    """
+    panels = _strip_panels(strip)
+    limit = _common_limit([p.difference for p in panels])
+    with plate_style():
+        drawing, axes = _plate(2, [p.pixels for p in panels], title=strip.label)
+        for panel, film, change in zip(panels, axes[0], axes[1], strict=True):
+            _show_film(film, panel.pixels, title=panel.title)
+            stamp_film(film, simulated=simulated, generated=panel.generated)
+            _show_change(change, panel, limit=limit)
+            if panel.difference is not None:
+                stamp_film(change, simulated=simulated, generated=False)
+        _scale_bar(drawing, axes[1], limit=limit)
+        content = as_png(drawing, dpi=_DPI)
+    return Figure(content, alt=_strip_words(strip), caption=_strip_caption(limit))
+
+
+def draw_draws(draws: DrawsData, *, simulated: bool) -> Figure:
+    """Draw every draw of one future, their mean and where they disagree (standard deviation)."""
+    images = np.asarray(draws.draws, dtype=np.float32)
+    spread = images.std(axis=0)
+    columns = math.ceil((len(images) + 2) / 2)
+    top = max(float(np.quantile(spread, 0.995)), 1e-3)
+    with plate_style():
+        title = f"{draws.label}: {len(images)} draws, {write_number(draws.horizon)} years ahead"
+        drawing, axes = _plate(2, [images[0]] * columns, title=title)
+        flat = axes.ravel()
+        for position, image in enumerate(images):
+            _show_film(flat[position], image, title=f"draw {position + 1}")
+            stamp_film(flat[position], simulated=simulated, generated=True)
+        _show_film(flat[len(images)], images.mean(axis=0), title="mean of draws")
+        stamp_film(flat[len(images)], simulated=simulated, generated=True)
+        map_axis = flat[len(images) + 1]
+        _show_film(map_axis, spread / top, title=f"sd (black 0, white {top:.2f})")
+        for spare in flat[len(images) + 2 :]:
+            spare.set_axis_off()
+        content = as_png(drawing, dpi=_DPI)
+    return Figure(
+        content,
+        alt=f"{len(images)} generated films of {draws.label}, their mean and the map of their "
+        f"standard deviation, {write_number(draws.horizon)} years ahead.",
+        caption="Equal window for all films. The last panel is the standard deviation over draws, "
+        "in units of the film's window (0 to 1).",
+    )
+
+
+def draw_neighbours(neighbours: Sequence[NeighbourData], *, simulated: bool) -> Figure:
+    """Draw generated films over their nearest training film: a model must not recite."""
+    with plate_style():
+        drawing, axes = _plate(2, [n.generated for n in neighbours], title="")
+        for neighbour, upper, lower in zip(neighbours, axes[0], axes[1], strict=True):
+            _show_film(upper, neighbour.generated, title=neighbour.label)
+            stamp_film(upper, simulated=simulated, generated=True)
+            mark = " FLAGGED" if neighbour.flagged else ""
+            _show_film(lower, neighbour.nearest, title=f"r = {neighbour.similarity:.3f}{mark}")
+            stamp_film(lower, simulated=simulated)
+        content = as_png(drawing, dpi=_DPI)
+    flagged = sum(n.flagged for n in neighbours)
+    return Figure(
+        content,
+        alt=f"{len(neighbours)} generated films above their nearest training film; "
+        f"{flagged} flagged as too close.",
+        caption="Above: generated. Below: the most similar training film of another person.",
+    )
+
+
+def shrink(image: Pixels, *, tallest: int = _TALLEST) -> Pixels:
+    """Average a film down until it is at most ``tallest`` rows: the page stays small."""
+    factor = math.ceil(image.shape[0] / tallest)
+    if factor <= 1:
+        return np.asarray(image, dtype=np.float32)
+    rows, columns = (n - n % factor for n in image.shape)
+    blocks = np.asarray(image[:rows, :columns], dtype=np.float32)
+    blocks = blocks.reshape(rows // factor, factor, columns // factor, factor)
+    return np.asarray(blocks.mean(axis=(1, 3)))
+
+
+def _strip_panels(strip: StripData) -> list[_Panel]:
+    def changed(title: str, pixels: Pixels, *, generated: bool) -> _Panel:
+        return _Panel(title, pixels, generated, pixels - strip.baseline, "− baseline")
+
+    panels = [_Panel("baseline", strip.baseline)]
+    if strip.reconstruction is not None:
+        panels.append(changed("copy", strip.reconstruction, generated=True))
+    for horizon, image in zip(strip.horizons, strip.generated, strict=True):
+        panels.append(changed(f"+{write_number(horizon)} y", image, generated=True))
+    if strip.follow_up is None:
+        return panels
+    years = f"+{strip.follow_up_years:.1f} y"
+    if strip.generated_at_follow_up is not None:
+        panels.append(changed(years, strip.generated_at_follow_up, generated=True))
+    panels.append(changed(f"real {years}", strip.follow_up, generated=False))
+    return panels
+
+
+def _common_limit(differences: Sequence[Pixels | None]) -> float:
+    known = [np.abs(d).ravel() for d in differences if d is not None]
+    if not known:
+        return 0.1
+    top = float(np.nanquantile(np.concatenate(known), 0.995))
+    return max(math.ceil(top * 20) / 20, 0.05)
+
+
+def _plate(
+    rows: int, films: Sequence[Pixels | None], *, title: str
+) -> tuple[Drawing, np.ndarray]:
+    shape = next(f.shape for f in films if f is not None)
+    width = max(_HEIGHT * shape[1] / shape[0], 0.9)
+    drawing = Drawing(
+        figsize=(len(films) * (width + 0.12) + 0.7, rows * (_HEIGHT + 0.28) + 0.35 * bool(title)),
+        layout="constrained",
+    )
+    axes = drawing.subplots(rows, len(films), squeeze=False)
+    if title:
+        drawing.suptitle(title, fontsize=10, fontweight="bold", x=0.012, ha="left")
+    return drawing, axes
+
+
+def _show_film(ax: Axes, pixels: Pixels | None, *, title: str) -> None:
+    ax.set_axis_off()
+    if pixels is None:
+        return
+    ax.imshow(shrink(pixels), cmap="gray", vmin=0, vmax=1, interpolation="lanczos")
+    ax.set_title(title)
+
+
+def _show_change(ax: Axes, panel: _Panel, *, limit: float) -> None:
+    ax.set_axis_off()
+    if panel.difference is None:
+        ax.text(
+            0.5,
+            0.5,
+            "change\nfrom\nbaseline",
+            ha="center",
+            va="center",
+            transform=ax.transAxes,
+            color=PLATE_MUTED,
+            fontsize=8,
+        )
+        return
+    shown = shrink(panel.difference)
+    ax.imshow(shown, cmap=DIFFERENCE, vmin=-limit, vmax=limit, interpolation="lanczos")
+
+
+def _scale_bar(drawing: Drawing, axes: np.ndarray, *, limit: float) -> None:
+    mapping = ScalarMappable(Normalize(-limit, limit), DIFFERENCE)
+    bar = drawing.colorbar(mapping, ax=list(axes), fraction=0.018, pad=0.01, aspect=22)
+    bar.set_ticks([-limit, 0, limit], labels=[f"−{limit:.2f}", "0", f"+{limit:.2f}"])
+    bar.outline.set_visible(False)  # type: ignore[operator]
+
+
+def _strip_words(strip: StripData) -> str:
+    ahead = ", ".join(write_number(h) for h in strip.horizons)
+    later = ""
+    if strip.follow_up is not None:
+        later = f", and the film really taken {strip.follow_up_years:.1f} years later"
+    return (
+        f"Films of {strip.label}: baseline, generated {ahead} years ahead{later}; "
+        "beneath each, the difference from baseline."
+    )
+
+
+def _strip_caption(limit: float) -> str:
+    return (
+        "Above: films at equal window. Below: film minus baseline, in units of that window; "
+        f"orange brighter, blue darker, black no change (±{limit:.2f})."
+    )

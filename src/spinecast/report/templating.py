@@ -1,0 +1,33 @@
+"""The one Jinja2 environment of the report: everything is escaped unless made of Markup here."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+_FOLDER = Path(__file__).parent / "templates"
+
+
+def render(template: str, /, **values: Any) -> Markup:
+    """Fill a template of this room; strings are escaped, a forgotten value raises."""
+    return Markup(_environment().get_template(template).render(**values))  # noqa: S704  autoescaped
+
+
+def read_asset(name: str) -> str:
+    """Read a text file that lies beside the templates (the style sheet)."""
+    return (_FOLDER / name).read_text(encoding="utf-8")
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
