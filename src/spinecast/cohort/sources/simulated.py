@@ -1,0 +1,78 @@
+"""The simulated cohort as a source like any other. Nothing else imports the simulation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from spinecast.cohort.cohort import Cohort
+from spinecast.images import Image
+from spinecast.simulation.world import World, modality, open_world
+from spinecast.tables import validate
+
+if TYPE_CHECKING:
+    from spinecast.simulation.lateral import RenderedImage
+    from spinecast.simulation.truth import Truth
+
+
+class SimulatedSource:
+    """People and images of a world whose truth is known.
+
+    Parameters
+    ----------
+    preset
+        ``tiny``, ``demo`` or ``bench``.
+    seed
+        The world's seed.
+
+    Raises
+    ------
+    RunError
+        SC-702 where there is no such preset.
+    """
+
+    simulated = True
+
+    def __init__(self, preset: str, seed: int = 0) -> None:
+        self.name = f"simulated:{preset}"
+        self.world: World = open_world(preset, seed)
+
+    def load(self) -> Cohort:
+        """Return the tables as a hospital's records would have them; nothing is at fault."""
+        tables = {name: validate(table, name) for name, table in self.world.tables().items()}
+        return Cohort(
+            name=self.name,
+            simulated=True,
+            notes=(f"SIMULATED: {self.world.preset.description}; seed {self.world.seed}",),
+            **tables,
+        )
+
+    def open_image(self, image_id: str) -> Image:
+        """Render one image, as reading its file would give it.
+
+        Raises
+        ------
+        SpinecastError
+            SC-110 or SC-311 where this world has no such image.
+        """
+        film = self.world.film(image_id)
+        return Image(
+            pixels=bright_bone(self.world.render(image_id)),
+            spacing=self.world.spacing(film),
+            modality=modality(film.maker),
+            view="LATERAL",
+            region=film.region,
+            manufacturer=film.maker,
+            attributes={"ImageComments": "SIMULATED"},
+        )
+
+    def truth(self) -> Truth:
+        """Return what is true of this world, for tests and recovery only."""
+        return self.world.truth()
+
+
+def bright_bone(rendered: RenderedImage) -> np.ndarray:
+    """Return stored pixels as float32 with bone bright, whatever the maker stores."""
+    pixels = rendered.pixels.astype(np.float32)
+    return pixels.max() + pixels.min() - pixels if rendered.monochrome1 else pixels
