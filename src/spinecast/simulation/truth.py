@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from spinecast.errors import error
 from spinecast.simulation.causes import Causes, trajectory
@@ -29,6 +30,8 @@ from spinecast.simulation.population import Floats, person_id
 from spinecast.simulation.ranking import expected_auroc, expected_concordance
 
 if TYPE_CHECKING:
+    from spinecast.simulation.acquisition import Acquisition
+    from spinecast.simulation.anatomy import Anatomy
     from spinecast.simulation.lateral import RenderedImage
     from spinecast.simulation.world import World
 
@@ -213,6 +216,21 @@ class Truth:
     ) -> RenderedImage:
         """Return the image as it would have been (see ``World.counterfactual``)."""
         return self.world.counterfactual(image_id, years=years, do=do)
+
+    def landmarks(self, image_id: str) -> dict[str, NDArray[np.float64]]:
+        """Return the six points of every vertebra in view (see ``lateral_landmarks``)."""
+        from spinecast.simulation.lateral import lateral_landmarks
+
+        return lateral_landmarks(*self._scene(image_id), shape=self.world.preset.shape)
+
+    def masks(self, image_id: str) -> NDArray[np.uint8]:
+        """Return the labels of the vertebrae, T4 = 1 to L5 = 14 (see ``lateral_masks``)."""
+        from spinecast.simulation.lateral import lateral_masks
+
+        return lateral_masks(*self._scene(image_id), shape=self.world.preset.shape)
+
+    def _scene(self, image_id: str) -> tuple[Anatomy, Acquisition]:
+        return self.world.anatomy(image_id), self.world.acquisition(image_id)
 
     def _lives(self) -> list[Lives]:
         return [self.world.block(number) for number in range(self.world.block_count)]

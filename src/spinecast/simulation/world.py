@@ -272,9 +272,8 @@ class World:
         """Return the film's spacing in mm (row, column), or None where its header is silent."""
         if not film.spacing_known:
             return None
-        height = float(self._acquisition(film).height)
-        rows, columns = self.preset.shape
-        return round(height / rows, 4), round(0.5 * height / columns, 4)
+        size = round(float(self._acquisition(film).height) / self.preset.shape[0], 4)
+        return size, size
 
 
 def modality(maker: str) -> str:

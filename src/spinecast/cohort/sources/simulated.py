@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spinecast.cohort.cohort import Cohort
 from spinecast.images import Image
@@ -72,7 +73,7 @@ class SimulatedSource:
         return self.world.truth()
 
 
-def bright_bone(rendered: RenderedImage) -> np.ndarray:
+def bright_bone(rendered: RenderedImage) -> NDArray[np.float32]:
     """Return stored pixels as float32 with bone bright, whatever the maker stores."""
     pixels = rendered.pixels.astype(np.float32)
-    return pixels.max() + pixels.min() - pixels if rendered.monochrome1 else pixels
+    return np.float32(2**rendered.bits - 1) - pixels if rendered.monochrome1 else pixels
