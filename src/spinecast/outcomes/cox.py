@@ -1,0 +1,324 @@
+"""Cox's proportional hazards model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from spinecast.errors import error
+from spinecast.outcomes.concordance import stratified_concordance
+from spinecast.outcomes.cox_likelihood import Likelihood, RiskSets, build_risk_sets, evaluate
+from spinecast.outcomes.cox_residuals import scaled_time, schoenfeld_residuals, score_residuals
+from spinecast.outcomes.inputs import (
+    FloatArray,
+    cluster_codes,
+    entry_column,
+    label_codes,
+    number_table,
+    require_events,
+    require_option,
+    require_variation,
+    survival_columns,
+    weight_column,
+)
+from spinecast.outcomes.intervals import (
+    Estimate,
+    TestResult,
+    chi_square,
+    covariance,
+    normal_quantile,
+    two_sided_p,
+)
+from spinecast.outcomes.newton import inverse_information, maximise
+from spinecast.outcomes.risk_table import risk_table, step_value, step_value_before
+
+
+@dataclass(frozen=True)
+class CoxFit:
+    """A fitted Cox model.
+
+    Attributes
+    ----------
+    coefficients
+        Indexed by covariate: coef, hazard_ratio, standard_error (model), robust_se
+        (sandwich, within clusters if given), z, p_value, coef_low, coef_high, and
+        ci_low, ci_high (95 % limits of the hazard ratio). With ``cluster`` the tests and
+        limits use robust_se, else standard_error.
+    log_likelihood, null_log_likelihood
+        Log partial likelihood at the estimate and at zero.
+    likelihood_ratio, wald, score_test
+        Chi-square tests of all coefficients.
+    concordance
+        Harrell's c of the linear predictor on the data it was fitted to (optimistic),
+        counted within strata, with its infinitesimal-jackknife error.
+    baseline_hazard
+        Frame of stratum, time, hazard, cumulative_hazard, survival for a person with mean
+        covariates.
+    covariance
+        Covariance of the coefficients used for tests, shape (p, p).
+    """
+
+    coefficients: pd.DataFrame
+    log_likelihood: float
+    null_log_likelihood: float
+    likelihood_ratio: TestResult
+    wald: TestResult
+    score_test: TestResult
+    concordance: Estimate
+    baseline_hazard: pd.DataFrame
+    covariance: FloatArray
+    n: int
+    events: int
+    strata: tuple[Any, ...]
+    _data: _Data = field(repr=False, compare=False)
+
+    @property
+    def aic(self) -> float:
+        """Akaike's information criterion on the partial likelihood."""
+        return -2 * self.log_likelihood + 2 * len(self.coefficients)
+
+    def risk(self, covariates: Any) -> FloatArray:
+        """Return the log relative hazard against a person with mean covariates, shape (m,)."""
+        columns = covariates
+        if isinstance(covariates, pd.DataFrame):
+            columns = covariates[list(self.coefficients.index)]
+        rows = np.asarray(columns).shape[0]
+        x, _ = number_table(columns, "covariates", length=rows)
+        if x.shape[1] != len(self.coefficients):
+            raise error("SC-606", expected=f"{len(self.coefficients)} columns", got=str(x.shape[1]))
+        return (x - self._data.mean) @ self.coefficients["coef"].to_numpy()
+
+    def survival(self, covariates: Any, times: Any, *, stratum: Any = None) -> FloatArray:
+        """Return predicted survival, shape (m, times); constant beyond the last event.
+
+        Parameters
+        ----------
+        covariates
+            Columns as fitted, shape (m, p).
+        times
+            Years, scalar or shape (t,).
+        stratum
+            Which stratum's baseline; needed only where the model has strata.
+        """
+        label = self.strata[0] if stratum is None and len(self.strata) == 1 else stratum
+        if label not in self.strata:
+            raise error("SC-610", expected=f"one of {self.strata}", got=str(label), where="stratum")
+        base = self.baseline_hazard[self.baseline_hazard["stratum"] == label]
+        hazard = step_value(
+            base["time"].to_numpy(), base["cumulative_hazard"].to_numpy(),
+            np.atleast_1d(np.asarray(times, dtype=np.float64)), before_first=0.0,
+        )  # fmt: skip
+        return np.exp(-np.exp(self.risk(covariates))[:, None] * hazard[None, :])
+
+    def proportional_hazards_test(self, transform: str = "km") -> pd.DataFrame:
+        """Test each coefficient for a trend over time (Grambsch and Therneau).
+
+        Parameters
+        ----------
+        transform
+            Time scale: "km" (1 - Kaplan-Meier), "rank", "identity" or "log".
+
+        Returns
+        -------
+        DataFrame
+            One row per covariate and ``global``: statistic, degrees_of_freedom, p_value.
+
+        References
+        ----------
+        Grambsch PM, Therneau TM. Biometrika 1994;81:515-526 (with the averaged information).
+        """
+        require_option(transform, ("km", "rank", "identity", "log"), name="transform")
+        data = self._data
+        model = data.model_covariance
+        residuals = schoenfeld_residuals(data.sets, data.fitted) * data.scale
+        times = data.sets.group_time[data.sets.group]
+        scale = scaled_time(times, transform, step_value_before(*data.curve, times, before_first=1))
+        centred = scale - scale.mean()
+        deaths, spread = residuals.shape[0], float(centred @ centred)
+        pull = centred @ residuals
+        each = (deaths * (model @ pull)) ** 2 / (deaths * spread * np.diag(model))
+        whole = float(pull @ model @ pull) * deaths / spread
+        tests = [chi_square(s, 1) for s in each] + [chi_square(whole, len(each))]
+        rows = [*map(str, self.coefficients.index), "global"]
+        frame = pd.DataFrame([vars(test) for test in tests])
+        return frame.assign(term=rows).set_index("term")
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row per covariate; ``estimate`` and limits are hazard ratios.
+
+        ``standard_error`` belongs to the logarithm of the hazard ratio.
+        """
+        table = self.coefficients
+        used = "robust_se" if self._data.clustered else "standard_error"
+        return pd.DataFrame(
+            {
+                "term": table.index.to_numpy(),
+                "estimate": table["hazard_ratio"].to_numpy(),
+                "standard_error": table[used].to_numpy(),
+                "ci_low": table["ci_low"].to_numpy(),
+                "ci_high": table["ci_high"].to_numpy(),
+                "p_value": table["p_value"].to_numpy(),
+            }
+        )
+
+
+@dataclass(frozen=True)
+class _Data:
+    """What later questions to a fit need: sorted data, derivatives, scaling."""
+
+    sets: RiskSets
+    fitted: Likelihood
+    mean: FloatArray
+    scale: FloatArray
+    model_covariance: FloatArray
+    curve: tuple[FloatArray, FloatArray]
+    clustered: bool
+
+
+def cox(
+    duration: Any,
+    event: Any,
+    covariates: Any,
+    *,
+    ties: str = "efron",
+    entry: Any = None,
+    strata: Any = None,
+    weights: Any = None,
+    cluster: Any = None,
+) -> CoxFit:
+    """Fit Cox's model; competing deaths (code 2) count as censoring (cause-specific hazard).
+
+    Parameters
+    ----------
+    duration, event
+        Years and codes, shape (n,).
+    covariates
+        Frame, column or array, shape (n, p); numbers only (code categories first).
+    ties
+        "efron" or "breslow".
+    entry
+        Start of observation (left truncation), shape (n,).
+    strata
+        Labels with baseline hazards of their own.
+    weights
+        Case weights, shape (n,).
+    cluster
+        Labels of rows that belong together; makes tests and limits robust.
+
+    Raises
+    ------
+    StatisticsError
+        SC-601 no events; SC-603 constant covariate; SC-604..606 bad columns; SC-607 perfect
+        separation, collinear columns or no convergence; SC-610 unknown ties.
+
+    References
+    ----------
+    Cox DR. J R Stat Soc B 1972;34:187-220. Efron B. JASA 1977;72:557-565.
+    Lin DY, Wei LJ. JASA 1989;84:1074-1078.
+    """
+    require_option(ties, ("efron", "breslow"), name="ties")
+    columns = survival_columns(duration, event)
+    n = len(columns)
+    x, names = number_table(covariates, "covariates", length=n)
+    weight = weight_column(weights, n)
+    require_events(float(weight @ columns.happened))
+    for name, column in zip(names, x.T, strict=True):
+        require_variation(column, name=name)
+    stratum, labels = (
+        (np.zeros(n, dtype=np.int64), ("all",))
+        if strata is None
+        else label_codes(strata, "strata", length=n)
+    )
+    begin = entry_column(entry, columns.duration)
+    mean, scale = x.mean(axis=0), x.std(axis=0)
+    sets = build_risk_sets(
+        columns.duration, columns.happened, (x - mean) / scale,
+        entry=begin, stratum=stratum, weights=weight, ties=ties,
+    )  # fmt: skip
+    null = evaluate(sets, np.zeros(x.shape[1]))
+    top, fitted = maximise(partial(evaluate, sets), np.zeros(x.shape[1]), names)
+    beta, inverse = top.coefficients, top.inverse
+    influence = (score_residuals(sets, fitted) * sets.weight[:, None]) @ inverse
+    codes = cluster_codes(cluster, n)
+    robust = covariance(influence, None if codes is None else codes[sets.order])
+    used = inverse if codes is None else robust
+    table = risk_table(columns.duration, columns.happened, entry=begin, weights=weight)
+    outer = np.outer(scale, scale)
+    return CoxFit(
+        coefficients=_coefficient_table(
+            names,
+            beta / scale,
+            model=np.sqrt(np.diag(inverse)) / scale,
+            robust=np.sqrt(np.diag(robust)) / scale,
+            use_robust=codes is not None,
+        ),
+        log_likelihood=fitted.value,
+        null_log_likelihood=null.value,
+        likelihood_ratio=chi_square(2 * (fitted.value - null.value), beta.size),
+        wald=chi_square(float(beta @ np.linalg.pinv(used) @ beta), beta.size),
+        score_test=chi_square(
+            float(null.gradient @ inverse_information(null.information, names) @ null.gradient),
+            beta.size,
+        ),
+        concordance=stratified_concordance(
+            columns, ((x - mean) / scale) @ beta, entry=begin, stratum=stratum, cluster=codes
+        ),
+        baseline_hazard=_baseline(sets, fitted, labels),
+        covariance=used / outer,
+        n=n,
+        events=int(columns.happened.sum()),
+        strata=labels,
+        _data=_Data(
+            sets,
+            fitted,
+            mean,
+            scale=scale,
+            model_covariance=inverse / outer,
+            curve=(table.times, np.cumprod(table.escape)),
+            clustered=codes is not None,
+        ),
+    )
+
+
+def _coefficient_table(
+    names: tuple[str, ...],
+    coef: FloatArray,
+    *,
+    model: FloatArray,
+    robust: FloatArray,
+    use_robust: bool,
+) -> pd.DataFrame:
+    used = robust if use_robust else model
+    z = coef / used
+    reach = normal_quantile() * used
+    table = {
+        "coef": coef,
+        "hazard_ratio": np.exp(coef),
+        "standard_error": model,
+        "robust_se": robust,
+        "z": z,
+        "p_value": two_sided_p(z),
+        "coef_low": coef - reach,
+        "coef_high": coef + reach,
+        "ci_low": np.exp(coef - reach),
+        "ci_high": np.exp(coef + reach),
+    }
+    return pd.DataFrame(table, index=pd.Index(names, name="covariate"))
+
+
+def _baseline(sets: RiskSets, fitted: Likelihood, labels: tuple[Any, ...]) -> pd.DataFrame:
+    hazard = sets.term_sums(fitted.term_hazard) * np.exp(-fitted.shift)
+    frame = pd.DataFrame(
+        {
+            "stratum": np.array(labels, dtype=object)[sets.group_stratum],
+            "time": sets.group_time,
+            "hazard": hazard,
+        }
+    )
+    frame["cumulative_hazard"] = frame.groupby("stratum", sort=False)["hazard"].cumsum()
+    frame["survival"] = np.exp(-frame["cumulative_hazard"])
+    return frame
