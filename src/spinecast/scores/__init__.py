@@ -1,0 +1,1 @@
+"""Numbers per image and person: the narrow waist between pictures and statistics."""
