@@ -59,7 +59,7 @@ def test_means_counts_and_p_values_equal_those_of_tableone(groups):
     frame = people(groups=groups)
     table = oracle(frame)
     mine = ours(frame)
-    p_values = table._htest_table["P-Value"]
+    p_values = table.htest_table["P-Value"]
     for name in CONTINUOUS:
         row = mine[mine["variable"] == name].iloc[0]
         assert row["p_value"] == pytest.approx(p_values[name], rel=1e-10)
@@ -94,7 +94,7 @@ def test_small_two_by_two_tables_use_fishers_exact_test():
     table = oracle(frame)
     row = ours(frame).query("variable == 'smoking'").iloc[0]
     assert row["test"] == "Fisher's exact"
-    assert row["p_value"] == pytest.approx(table._htest_table["P-Value"]["smoking"])
+    assert row["p_value"] == pytest.approx(table.htest_table["P-Value"]["smoking"])
 
 
 def test_of_three_groups_the_largest_difference_is_shown():
