@@ -115,8 +115,10 @@ def _number(
     )
 
 
-def _flag(name: str, meaning: str, aliases: tuple[str, ...] = (), reference: str = "") -> Term:
-    return Term(name, Kind.FLAG, meaning, plausible=(0, 1), aliases=aliases, reference=reference)
+def _flag(name: str, meaning: str, names: str = "", *, reference: str) -> Term:
+    return Term(
+        name, Kind.FLAG, meaning, plausible=(0, 1), aliases=_words(names), reference=reference
+    )
 
 
 def _bmd(name: str, site: str, aliases: tuple[str, ...]) -> Term:
@@ -268,48 +270,48 @@ _FLAGS = (
     _flag(
         "prevalent_vf",
         "A vertebral fracture is present at the visit",
-        _words("pvf prevalent_vertebral_fracture vertebral_fracture_prevalent"),
-        _GENANT,
+        "pvf prevalent_vertebral_fracture vertebral_fracture_prevalent",
+        reference=_GENANT,
     ),
     _flag(
         "glucocorticoids",
         "Oral glucocorticoids now or for over three months ever",
-        _words("steroids glucocorticoid gc_use corticosteroids"),
-        _FRAX,
+        "steroids glucocorticoid gc_use corticosteroids",
+        reference=_FRAX,
     ),
     _flag(
         "prior_fracture",
         "Clinical fragility fracture in adult life before the visit",
-        _words("previous_fracture priorfrac fracture_history history_of_fracture"),
-        _FRAX,
+        "previous_fracture priorfrac fracture_history history_of_fracture",
+        reference=_FRAX,
     ),
-    _flag("rheumatoid_arthritis", "Confirmed rheumatoid arthritis", _words("ra"), _FRAX),
+    _flag("rheumatoid_arthritis", "Confirmed rheumatoid arthritis", "ra", reference=_FRAX),
     _flag(
         "secondary_osteoporosis",
         "A disorder strongly associated with osteoporosis",
-        _words("secondary_op"),
-        _FRAX,
+        "secondary_op",
+        reference=_FRAX,
     ),
-    _flag("smoking", "Smokes now", _words("smoker current_smoker smoke"), _FRAX),
-    _flag("alcohol", "Three or more units of alcohol a day", _words("alcohol_3_units"), _FRAX),
+    _flag("smoking", "Smokes now", "smoker current_smoker smoke", reference=_FRAX),
+    _flag("alcohol", "Three or more units of alcohol a day", "alcohol_3_units", reference=_FRAX),
     _flag(
         "parental_hip_fracture",
         "A parent had a hip fracture",
-        _words("parent_hip_fracture parental_hip"),
-        _FRAX,
+        "parent_hip_fracture parental_hip",
+        reference=_FRAX,
     ),
-    _flag("osteoporosis", "Lowest T-score of -2.5 or below", _words("op osteoporotic"), _WHO),
+    _flag("osteoporosis", "Lowest T-score of -2.5 or below", "op osteoporotic", reference=_WHO),
     _flag(
         "cancer_within_1_year",
         "Bone metastasis or blood cancer within a year of the visit",
-        _words("bone_metastasis malignancy cancer"),
-        "Cohort rule of study S2",
+        "bone_metastasis malignancy cancer",
+        reference="Cohort rule of study S2",
     ),
     _flag(
         "severe_deformity",
         "Severe scoliosis or kyphosis that hides the vertebrae",
-        _words("severe_scoliosis severe_kyphosis"),
-        "Cohort rule of study S2",
+        "severe_scoliosis severe_kyphosis",
+        reference="Cohort rule of study S2",
     ),
 )
 

@@ -67,7 +67,7 @@ def test_means_counts_and_p_values_equal_those_of_tableone(groups):
             part = frame if group == "overall" else frame[frame["group"] == group]
             label = "Overall" if group == "overall" else str(group)
             cells = table.tableone.droplevel(0, axis=1)
-            shown = cells.loc[[i for i in cells.index if i[0].startswith(f"{name},")][0], label]
+            shown = cells.loc[next(i for i in cells.index if i[0].startswith(f"{name},")), label]
             mean, sd = shown.replace("(", "").replace(")", "").split()
             assert row[f"{group} mean"] == pytest.approx(float(mean), abs=1e-6)
             assert row[f"{group} sd"] == pytest.approx(float(sd), abs=1e-6)
