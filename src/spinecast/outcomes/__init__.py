@@ -12,6 +12,18 @@ from typing import Any
 
 _HOMES = {
     "agreement": ("BlandAltman", "bland_altman", "icc", "lins_concordance", "sign_agreement"),
+    "association": ("Associations", "associate"),
+    "brier": ("BrierScore", "brier_score"),
+    "calibration_curves": ("Calibration", "calibration"),
+    "clinical": (
+        "PointScore",
+        "frax_table",
+        "orai",
+        "ost",
+        "osta",
+        "read_frax_table",
+        "write_frax_table",
+    ),
     "comparison": ("DeLong", "delong"),
     "competing_risks": ("IncidenceCurve", "cumulative_incidence"),
     "concordance": (
@@ -21,14 +33,20 @@ _HOMES = {
         "harrell_concordance",
         "uno_concordance",
     ),
-    "cox": ("CoxFit", "cox"),
+    "proportional_hazards": ("CoxFit", "cox"),
     "cutpoints": ("Cutpoint", "cutpoint_log_rank"),
     "decision": ("DecisionCurve", "TreatmentScenario", "decision_curve", "treatment_scenario"),
     "intervals": ("Estimate", "TestResult", "benjamini_hochberg", "holm", "wilson"),
+    "reclassification": (
+        "Reclassification",
+        "integrated_discrimination",
+        "net_reclassification",
+    ),
     "risk_groups": ("RiskGroups", "assign_risk_groups", "describe_risk_groups"),
     "survival": ("LogRank", "SurvivalCurve", "kaplan_meier", "log_rank"),
     "time_dependent": ("AUCComparison", "TimeDependentAUC", "time_dependent_auc"),
 }
+# No home bears the name of a function: an imported module would hide it.
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = list(_HOME_OF)

@@ -14,6 +14,7 @@ import numpy as np
 
 from spinecast.errors import error
 from spinecast.outcomes.inputs import (
+    BoolArray,
     FloatArray,
     IntArray,
     SurvivalColumns,
@@ -139,6 +140,39 @@ class WeightedSample:
     def join(self, own: FloatArray, through_curve: FloatArray) -> FloatArray:
         """Combine direct influence with influence through the censoring curve."""
         return own + through_curve if self.own_training else np.concatenate([own, through_curve])
+
+    def weighted_mean(
+        self, values: FloatArray, t: float, *, exited: BoolArray, survivor: BoolArray
+    ) -> tuple[float, FloatArray]:
+        """Return a mean over people weighted 1/G(T-) (``exited``) or 1/G(t), with its influence.
+
+        Parameters
+        ----------
+        values
+            Shape (n,).
+        t
+            Horizon in years.
+        exited, survivor
+            Who counts with an event or death by ``t``, and who as still observed.
+        """
+        self.require_weights(exited.astype(np.float64))
+        late = self.survivor_weight(t) if survivor.any() else 0.0
+        share = exited * self.event_weight() + survivor * late
+        total = share.sum()
+        if total <= 0:
+            raise error("SC-608", expected="people of known status", got=f"none at {t:g} years")
+        share = share / total
+        estimate = float(share @ values)
+        own = share * (values - estimate)
+        return estimate, self.join(own, self.through_weights(-own, t, exited=exited))
+
+    def through_weights(
+        self, coefficients: FloatArray, t: float, *, exited: BoolArray
+    ) -> FloatArray:
+        """Return training influence on sum(coefficients * log G), at T- if exited, else at t."""
+        through = self.through_events(coefficients * exited)
+        rest = np.array([np.sum(coefficients * ~exited)])
+        return through + self.curve.influence(np.array([t]), rest, before=False)
 
     def through_events(self, coefficients: FloatArray) -> FloatArray:
         """Return training influence on sum(coefficients * log G(T-))."""

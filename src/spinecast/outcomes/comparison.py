@@ -103,7 +103,7 @@ def delong(outcome: Any, *scores: Any, cluster: Any = None) -> DeLong:
     codes = cluster_codes(cluster, label.size)
     placements = [_placements(label, column) for column in columns]
     auroc = np.array([float(p[label].mean()) for p in placements])
-    covariance = _covariance(label, np.column_stack(placements), auroc, codes)
+    covariance = _covariance(label, np.column_stack(placements), auroc=auroc, codes=codes)
     error_of = np.sqrt(np.diag(covariance))
     rows = [wald(a, s, bounds=(0.0, 1.0)) for a, s in zip(auroc, error_of, strict=True)]
     return DeLong(
@@ -113,7 +113,8 @@ def delong(outcome: Any, *scores: Any, cluster: Any = None) -> DeLong:
         ci_high=np.array([r.ci_high for r in rows]),
         covariance=covariance,
         pairs={
-            (a, b): _paired(auroc, covariance, a, b) for a, b in combinations(range(auroc.size), 2)
+            (a, b): _paired(auroc, covariance, (a, b))
+            for a, b in combinations(range(auroc.size), 2)
         },
         cases=int(label.sum()),
         controls=int((~label).sum()),
@@ -144,7 +145,7 @@ def _placements(label: np.ndarray, score: FloatArray) -> FloatArray:
 
 
 def _covariance(
-    label: np.ndarray, placements: FloatArray, auroc: FloatArray, codes: IntArray | None
+    label: np.ndarray, placements: FloatArray, *, auroc: FloatArray, codes: IntArray | None
 ) -> FloatArray:
     cases, controls = int(label.sum()), int((~label).sum())
     centred = placements - auroc
@@ -167,7 +168,8 @@ def _covariance(
     )
 
 
-def _paired(auroc: FloatArray, covariance: FloatArray, a: int, b: int) -> Estimate:
+def _paired(auroc: FloatArray, covariance: FloatArray, pair: tuple[int, int]) -> Estimate:
+    a, b = pair
     variance = covariance[a, a] + covariance[b, b] - 2 * covariance[a, b]
     # Identical scores differ by rounding only.
     spread = float(np.sqrt(variance)) if variance > 1e-18 else 0.0

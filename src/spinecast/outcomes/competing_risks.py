@@ -106,7 +106,7 @@ def cumulative_incidence(
     ).astype(np.float64)
     before = np.concatenate([[1.0], np.cumprod(table.escape)[:-1]])
     incidence = np.cumsum(before * own / table.at_risk)
-    error_of = np.sqrt(_variance(table.at_risk, table.events, own, before, incidence))
+    error_of = np.sqrt(_variance(table.at_risk, table.events, own=own, before=before, f=incidence))
     low, high = _limits(incidence, error_of, conf_type)
     return IncidenceCurve(
         table.times, incidence, error_of, ci_low=low, ci_high=high,
@@ -115,7 +115,12 @@ def cumulative_incidence(
 
 
 def _variance(
-    at_risk: FloatArray, events: FloatArray, own: FloatArray, before: FloatArray, f: FloatArray
+    at_risk: FloatArray,
+    events: FloatArray,
+    *,
+    own: FloatArray,
+    before: FloatArray,
+    f: FloatArray,
 ) -> FloatArray:
     """Return the delta-method variance at every time, expanded so that cumsums suffice.
 

@@ -244,7 +244,9 @@ def stratified_concordance(
     for s in range(int(stratum.max()) + 1):
         rows = np.flatnonzero(stratum == s)
         begin = None if entry is None else entry[rows]
-        sums = _joint_pairs(columns.duration[rows], columns.happened[rows], score[rows], begin)
+        sums = _joint_pairs(
+            columns.duration[rows], columns.happened[rows], score[rows], entry=begin
+        )
         person[rows], pairs_of[rows] = sums[0], sums[1]
         total += sums[2]
     if total == 0:
@@ -256,7 +258,7 @@ def stratified_concordance(
 
 
 def _joint_pairs(
-    duration: FloatArray, happened: BoolArray, score: FloatArray, entry: FloatArray | None
+    duration: FloatArray, happened: BoolArray, score: FloatArray, *, entry: FloatArray | None
 ) -> tuple[FloatArray, FloatArray, float]:
     """Return each person's score and pairs in both roles, and the number of pairs."""
     sums = pair_sums(duration, happened, score)

@@ -7,9 +7,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import special, stats
+from scipy import special
 
 from spinecast.errors import error
+from spinecast.outcomes.cutpoint_bounds import (
+    bonferroni_p_value,
+    brownian_p_value,
+    permutation_bound,
+    whole_scores,
+)
 from spinecast.outcomes.inputs import (
     FloatArray,
     IntArray,
@@ -90,31 +96,25 @@ def cutpoint_log_rank(
 ) -> Cutpoint:
     """Find the cut-point of a score with the largest log-rank statistic.
 
-    The statistic is linear in the log-rank scores (events minus Nelson-Aalen
-    hazard) with its permutation variance. Hazard ratios at a cut-point chosen
-    on the same data are too large: choose on validation, report on test.
+    Choose on validation and report on test: effects on the same data are too large.
 
     Parameters
     ----------
     duration, event, score
         Years, codes (2 counts as censoring) and score, shape (n,).
     method
-        How the p-value pays for the search: "lau92" (Lausen and Schumacher 1992, Brownian
-        bridge), "lau94" (1994, improved Bonferroni), "hl" (Bonferroni over neighbours with
-        bivariate normal probabilities evaluated exactly; a bound like Hothorn and Lausen's
-        2003, whose permutation probabilities it replaces by normal ones) or "permutation".
+        How the p-value pays for the search: "lau92" (Brownian bridge), "lau94" (improved
+        Bonferroni), "hl" (exact permutation bound, scores rounded to whole numbers, at most
+        200 people) or "permutation" (sampled).
     proportions
         Smallest and largest share of people at or below the cut-point.
-    bootstrap
-        Samples for the optimism of the statistic; 0 leaves it out.
-    permutations, seed
-        For "permutation" and the bootstrap.
+    bootstrap, permutations, seed
+        Samples for the optimism (0: left out) and for "permutation".
 
     Raises
     ------
     StatisticsError
-        SC-601 no events, SC-602 no cut-point within the proportions, SC-603
-        constant score, SC-610 unknown method.
+        SC-601 no events, SC-602 no cut-point in range, SC-603 constant score, SC-610 method.
 
     References
     ----------
@@ -132,27 +132,26 @@ def cutpoint_log_rank(
     best = int(np.argmax(np.abs(z)))
     largest = float(abs(z[best]))
     rng = generator(seed, "outcomes", "cutpoint")
-    if method == "permutation":
-        p_value = _permutation_p(residuals, candidates, largest, rng, permutations)
-    else:
-        p_value = corrected_p_value(
-            largest, method, n=len(columns), sizes=candidates.size, proportions=proportions
-        )
+    p_value = _p_value(largest, residuals, candidates, method=method, proportions=proportions,
+                       permutations=permutations, rng=rng)  # fmt: skip
     optimism = _optimism(columns.duration, columns.happened, values, proportions=proportions,
                          samples=bootstrap, rng=rng) if bootstrap else float("nan")  # fmt: skip
-    scan = pd.DataFrame(
+    return Cutpoint(
+        float(candidates.value[best]), largest, p_value,
+        naive_p_value=float(2 * special.ndtr(-largest)), method=method, scan=_scan(candidates, z),
+        optimism=optimism, optimism_corrected=largest - optimism,
+    )  # fmt: skip
+
+
+def _scan(candidates: _Candidates, z: FloatArray) -> pd.DataFrame:
+    return pd.DataFrame(
         {
             "cutpoint": candidates.value,
             "n_low": candidates.size,
-            "n_high": len(columns) - candidates.size,
+            "n_high": candidates.order.size - candidates.size,
             "statistic": -z,
         }
     )
-    return Cutpoint(
-        float(candidates.value[best]), largest, p_value,
-        naive_p_value=float(2 * special.ndtr(-largest)), method=method, scan=scan,
-        optimism=optimism, optimism_corrected=largest - optimism,
-    )  # fmt: skip
 
 
 def log_rank_scores(duration: FloatArray, happened: np.ndarray) -> FloatArray:
@@ -161,64 +160,31 @@ def log_rank_scores(duration: FloatArray, happened: np.ndarray) -> FloatArray:
     return happened - np.cumsum(table.events / table.at_risk)[table.position]
 
 
-def corrected_p_value(
+def _p_value(
     largest: float,
-    method: str,
+    residuals: FloatArray,
+    candidates: _Candidates,
     *,
-    n: int,
-    sizes: IntArray,
-    proportions: tuple[float, float] = (0.1, 0.9),
+    method: str,
+    proportions: tuple[float, float],
+    permutations: int,
+    rng: np.random.Generator,
 ) -> float:
-    """Return the p-value of the largest absolute standardised statistic.
-
-    Parameters
-    ----------
-    largest
-        The maximum.
-    method
-        "lau92", "lau94" or "hl".
-    n, sizes
-        People in all, and in the low group at every candidate, ascending.
-    proportions
-        Share range of the search ("lau92" knows only this).
-    """
+    n = residuals.size
     if method == "lau92":
-        return _brownian_bound(largest, *proportions)
-    low, high = sizes[:-1].astype(np.float64), sizes[1:].astype(np.float64)
-    rho2 = low * (n - high) / ((n - low) * high)
-    single = 2 * float(special.ndtr(-largest))
+        return brownian_p_value(largest, *proportions)
     if method == "lau94":
-        t = np.sqrt(1 - rho2)
-        steps = np.exp(-(largest**2) / 2) / np.pi * (t - (largest**2 / 4 - 1) * t**3 / 6)
-    else:
-        steps = _neighbour_escape(largest, np.sqrt(rho2))
-    return float(np.clip(single + np.sum(steps), 0.0, 1.0))
-
-
-def _brownian_bound(b: float, low: float, high: float) -> float:
-    if b < 1:
-        return 1.0
-    density = float(stats.norm.pdf(b))
-    odds = np.log(high * (1 - low) / ((1 - high) * low))
-    return float(np.clip(4 * density / b + density * (b - 1 / b) * odds, 0.0, 1.0))
-
-
-def _neighbour_escape(b: float, rho: FloatArray) -> FloatArray:
-    """Return P(|Z2| > b and |Z1| <= b) for standard normals correlated ``rho``, per pair.
-
-    One-dimensional quadrature over Z1 of the conditional normal tails.
-    """
-    nodes, weights = np.polynomial.legendre.leggauss(96)
-    # Nearly all of the mass lies just inside +b when rho is near 1: substitute to resolve it.
-    spread = np.sqrt(np.maximum(1 - rho**2, 1e-300))
-    reach = np.minimum(2 * b, 12 * spread)
-    depth = reach[:, None] * (nodes + 1) / 2
-    z = b - depth
-    tails = special.ndtr((rho[:, None] * z - b) / spread[:, None])
-    tails += special.ndtr((-b - rho[:, None] * z) / spread[:, None])
-    inside = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi) * tails
-    both = np.where(reach < 2 * b, 2.0, 1.0)  # the other end by symmetry
-    return both * reach / 2 * (inside @ weights)
+        return bonferroni_p_value(largest, candidates.size, n=n)
+    if method == "hl":
+        whole = whole_scores(residuals)
+        rounded = _standardised(whole[candidates.order] * 1.0, candidates.size)
+        return permutation_bound(whole, candidates.size, float(np.max(np.abs(rounded))))
+    draws = (rng.permutation(residuals) for _ in range(permutations))
+    beyond = sum(
+        bool(np.max(np.abs(_standardised(draw, candidates.size))) >= largest - 1e-12)
+        for draw in draws
+    )
+    return (beyond + 1) / (permutations + 1)
 
 
 def _candidates(values: FloatArray, proportions: tuple[float, float]) -> _Candidates:
@@ -244,20 +210,6 @@ def _standardised(sorted_residuals: FloatArray, size: IntArray) -> FloatArray:
     share = size / n
     variance = share * (1 - share) * n * sorted_residuals.var(ddof=1)
     return (sums - share * total) / np.sqrt(variance)
-
-
-def _permutation_p(
-    residuals: FloatArray,
-    candidates: _Candidates,
-    largest: float,
-    rng: np.random.Generator,
-    permutations: int,
-) -> float:
-    beyond = 0
-    for _ in range(permutations):
-        z = _standardised(rng.permutation(residuals), candidates.size)
-        beyond += bool(np.max(np.abs(z)) >= largest - 1e-12)
-    return (beyond + 1) / (permutations + 1)
 
 
 def _optimism(

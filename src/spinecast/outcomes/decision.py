@@ -168,30 +168,32 @@ def decision_curve(
     Vickers AJ, Elkin EB. Med Decis Making 2006;26:565-574; Vickers et al. BMC Med Inform
     Decis Mak 2008;8:53 (censored and competing outcomes).
     """
-    columns = survival_columns(duration, event)
-    if not competing:
-        columns = SurvivalColumns(columns.duration, np.where(columns.event == 2, 0, columns.event))
-    require_events(np.sum(columns.happened & (columns.duration <= t)), where=f"by {t:g} years")
-    if t > columns.duration.max():
-        raise error("SC-608", expected=f"t <= {columns.duration.max():g}", got=f"{t:g}", where="t")
+    columns = _at_horizon(duration, event, t, competing=competing)
     cuts = number_column(np.atleast_1d(thresholds), "thresholds")
     if np.any((cuts < 0) | (cuts >= 1)):
         raise error("SC-604", expected="thresholds in [0, 1)", got=f"{cuts.max():g}")
-    models = {name: probability_column(risk, name, length=len(columns))
-              for name, risk in _named(risks).items()}  # fmt: skip
+    named = _named(risks).items()
+    models = {name: probability_column(risk, name, length=len(columns)) for name, risk in named}
     codes = cluster_codes(cluster, len(columns))
     rows = []
     for cut in cuts:
         flags = {name: risk >= cut for name, risk in models.items()}
         flags["all"] = np.ones(len(columns), dtype=bool)
         flags["none"] = np.zeros(len(columns), dtype=bool)
-        rows += [
-            _net_benefit(columns, flag, float(t), cut=float(cut), codes=codes).row(
-                model=name, threshold=cut, treated=float(flag.mean())
-            )
-            for name, flag in flags.items()
-        ]
+        for name, flag in flags.items():
+            benefit = _net_benefit(columns, flag, float(t), cut=float(cut), codes=codes)
+            rows.append(benefit.row(model=name, threshold=cut, treated=float(flag.mean())))
     return DecisionCurve(pd.DataFrame(rows).drop(columns="p_value"))
+
+
+def _at_horizon(duration: Any, event: Any, t: float, *, competing: bool) -> SurvivalColumns:
+    columns = survival_columns(duration, event)
+    if not competing:
+        columns = SurvivalColumns(columns.duration, np.where(columns.event == 2, 0, columns.event))
+    require_events(np.sum(columns.happened & (columns.duration <= t)), where=f"by {t:g} years")
+    if t > columns.duration.max():
+        raise error("SC-608", expected=f"t <= {columns.duration.max():g}", got=f"{t:g}", where="t")
+    return columns
 
 
 def _named(risks: Any) -> dict[str, Any]:

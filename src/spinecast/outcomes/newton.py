@@ -74,7 +74,7 @@ def maximise(
     for _ in range(MOST_STEPS):
         step = inverse_information(here.information, names) @ here.gradient
         decrement = float(step @ here.gradient)
-        beta, here = _climb(evaluate, beta, here, step)
+        beta, here = _climb(evaluate, beta, here, step=step)
         if decrement < SETTLED:
             inverse = inverse_information(here.information, names)
             _refuse_runaway(beta, inverse, names)
@@ -83,7 +83,7 @@ def maximise(
 
 
 def _climb(
-    evaluate: Callable[[FloatArray], Point], beta: FloatArray, here: Point, step: FloatArray
+    evaluate: Callable[[FloatArray], Point], beta: FloatArray, here: Point, *, step: FloatArray
 ) -> tuple[FloatArray, Point]:
     slack = 1e-12 * (1.0 + abs(here.value))
     for halving in range(MOST_HALVINGS):

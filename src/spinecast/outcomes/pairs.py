@@ -24,14 +24,15 @@ def weight_below(
     ranks, weights
         Non-negative integers and their weights, shape (n,).
     prefix, threshold
-        One query each, shape (q,); thresholds in 0..max(ranks)+1.
+        One query each, shape (q,), not negative.
 
     Returns
     -------
     ndarray
         Shape (q,).
     """
-    bits = int(max(ranks.max(initial=0) + 1, 1)).bit_length()
+    ceiling = int(ranks.max(initial=0)) + 1
+    bits, threshold = ceiling.bit_length(), np.minimum(threshold, ceiling)
     low, high = np.zeros_like(prefix), prefix.copy()
     total = np.zeros(prefix.size)
     for bit in range(bits - 1, -1, -1):

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from spinecast.errors import error
 from spinecast.outcomes.competing_risks import cumulative_incidence
-from spinecast.outcomes.cox import CoxFit, cox
 from spinecast.outcomes.inputs import (
     SurvivalColumns,
     number_column,
@@ -24,6 +23,7 @@ from spinecast.outcomes.inputs import (
     time_points,
 )
 from spinecast.outcomes.intervals import Estimate, wilson
+from spinecast.outcomes.proportional_hazards import CoxFit, cox
 from spinecast.outcomes.survival import LogRank, log_rank
 
 LEVELS = ("LL", "LH", "HIGH")
@@ -137,7 +137,7 @@ def describe_risk_groups(
     return RiskGroups(
         table=pd.DataFrame([_count(columns, labels, level) for level in LEVELS]),
         incidence=pd.DataFrame(
-            [r for level in present for r in _incidence(columns, labels, level, times)]
+            [r for level in present for r in _incidence(columns, labels, level, times=times)]
         ),
         hazard_ratios=pd.concat(models, ignore_index=True),
         log_rank=log_rank(columns.duration, columns.event, labels),
@@ -173,7 +173,7 @@ def _count(columns: SurvivalColumns, labels: NDArray[np.str_], level: str) -> di
 
 
 def _incidence(
-    columns: SurvivalColumns, labels: NDArray[np.str_], level: str, times: Any
+    columns: SurvivalColumns, labels: NDArray[np.str_], level: str, *, times: Any
 ) -> list[dict[str, Any]]:
     inside = labels == level
     own_duration, own_event = columns.duration[inside], columns.event[inside]

@@ -86,11 +86,13 @@ class TimeDependentAUC:
         """
         n = len(self._question.sample.columns)
         other = number_column(other_risk, "other_risk", length=n)
+        ranks = [dense_rank(self._risk), dense_rank(other)]
         rows: list[Estimate] = []
         shared: Any = 0.0
         for t in self.times:
-            mine, theirs = (_auc_at(self._question, t, dense_rank(r)) for r in (self._risk, other))
-            gap = mine.influence - theirs.influence
+            mine, my_influence = _auc_at(self._question, t, ranks[0])
+            theirs, their_influence = _auc_at(self._question, t, ranks[1])
+            gap = my_influence - their_influence
             shared = shared + gap
             rows.append(_difference(self._question, mine.estimate - theirs.estimate, gap))
         total = float(np.mean([row.estimate for row in rows]))
@@ -141,7 +143,6 @@ class _Question:
 @dataclass(frozen=True)
 class _AUCAt:
     estimate: float
-    influence: FloatArray
     cases: int
     controls: int
 
@@ -198,27 +199,32 @@ def time_dependent_auc(
     horizons = time_points(times)
     sample = weighted_sample(train_duration, train_event, columns, cluster=cluster)
     question = _Question(sample, convention == "timeroc", competing == "controls")
+    return _over_horizons(question, score, horizons)
+
+
+def _over_horizons(
+    question: _Question, score: FloatArray, horizons: FloatArray
+) -> TimeDependentAUC:
+    sample, rank = question.sample, dense_rank(score)
     drops = _survival_drops(sample, horizons)
-    rank = dense_rank(score)
+    found: list[_AUCAt] = []
     rows: list[Estimate] = []
-    counts: list[tuple[int, int]] = []
     plain: Any = 0.0
     weighted: Any = 0.0
     for t, drop in zip(horizons, drops, strict=True):
-        found = _auc_at(question, t, rank)
-        rows.append(
-            wald(found.estimate, standard_error(found.influence, sample.cluster), bounds=(0, 1))
-        )
-        counts.append((found.cases, found.controls))
-        plain, weighted = plain + found.influence, weighted + drop * found.influence
+        here, influence = _auc_at(question, t, rank)
+        spread = standard_error(influence, sample.cluster)
+        rows.append(wald(here.estimate, spread, bounds=(0, 1)))
+        found.append(here)
+        plain, weighted = plain + influence / horizons.size, weighted + drop * influence
     auc, error_of, low, high = (
         np.array([getattr(r, name) for r in rows])
         for name in ("estimate", "standard_error", "ci_low", "ci_high")
     )
-    spreads = [standard_error(x, sample.cluster) for x in (plain / horizons.size, weighted)]
+    spreads = [standard_error(x, sample.cluster) for x in (plain, weighted)]
     return TimeDependentAUC(
         horizons, auc, error_of, ci_low=low, ci_high=high,
-        cases=np.array([c[0] for c in counts]), controls=np.array([c[1] for c in counts]),
+        cases=np.array([f.cases for f in found]), controls=np.array([f.controls for f in found]),
         mean=wald(float(auc.mean()), spreads[0], bounds=(0, 1)),
         weighted_mean=wald(float(drops @ auc), spreads[1], bounds=(0, 1)),
         _question=question, _risk=score,
@@ -246,7 +252,7 @@ def _sides(question: _Question, t: float) -> tuple[BoolArray, BoolArray, BoolArr
     return by_t & columns.happened, columns.duration > t, died
 
 
-def _auc_at(question: _Question, t: float, rank: np.ndarray) -> _AUCAt:
+def _auc_at(question: _Question, t: float, rank: np.ndarray) -> tuple[_AUCAt, FloatArray]:
     sample = question.sample
     case, survivor, died = _sides(question, t)
     require_events(case.sum(), where=f"cases by {t:g} years")
@@ -268,7 +274,7 @@ def _auc_at(question: _Question, t: float, rank: np.ndarray) -> _AUCAt:
         total = np.array([-np.sum(survivor * as_control)])
         through = through + sample.curve.influence(np.array([t]), total, before=False)
     influence = sample.join(as_case + as_control, through)
-    return _AUCAt(auc, influence, int(case.sum()), int(survivor.sum() + died.sum()))
+    return _AUCAt(auc, int(case.sum()), int(survivor.sum() + died.sum())), influence
 
 
 def _midpoint_share(rank: np.ndarray, share: FloatArray) -> FloatArray:

@@ -15,6 +15,8 @@ from spinecast.outcomes.cox_likelihood import Likelihood, RiskSets, build_risk_s
 from spinecast.outcomes.cox_residuals import scaled_time, schoenfeld_residuals, score_residuals
 from spinecast.outcomes.inputs import (
     FloatArray,
+    IntArray,
+    SurvivalColumns,
     cluster_codes,
     entry_column,
     label_codes,
@@ -228,60 +230,84 @@ def cox(
     require_events(float(weight @ columns.happened))
     for name, column in zip(names, x.T, strict=True):
         require_variation(column, name=name)
-    stratum, labels = (
-        (np.zeros(n, dtype=np.int64), ("all",))
-        if strata is None
-        else label_codes(strata, "strata", length=n)
-    )
-    begin = entry_column(entry, columns.duration)
-    mean, scale = x.mean(axis=0), x.std(axis=0)
-    sets = build_risk_sets(
-        columns.duration, columns.happened, (x - mean) / scale,
-        entry=begin, stratum=stratum, weights=weight, ties=ties,
+    setting = _Setting(
+        columns, x, names,
+        entry=entry_column(entry, columns.duration),
+        weight=weight,
+        strata=_strata(strata, n),
+        cluster=cluster_codes(cluster, n),
+        ties=ties,
     )  # fmt: skip
-    null = evaluate(sets, np.zeros(x.shape[1]))
-    top, fitted = maximise(partial(evaluate, sets), np.zeros(x.shape[1]), names)
-    beta, inverse = top.coefficients, top.inverse
-    influence = (score_residuals(sets, fitted) * sets.weight[:, None]) @ inverse
-    codes = cluster_codes(cluster, n)
-    robust = covariance(influence, None if codes is None else codes[sets.order])
-    used = inverse if codes is None else robust
-    table = risk_table(columns.duration, columns.happened, entry=begin, weights=weight)
-    outer = np.outer(scale, scale)
+    return _fit(setting)
+
+
+@dataclass(frozen=True)
+class _Setting:
+    columns: SurvivalColumns
+    x: FloatArray
+    names: tuple[str, ...]
+    entry: FloatArray | None
+    weight: FloatArray
+    strata: tuple[IntArray, tuple[Any, ...]]
+    cluster: IntArray | None
+    ties: str
+
+
+def _strata(strata: Any, length: int) -> tuple[IntArray, tuple[Any, ...]]:
+    if strata is None:
+        return np.zeros(length, dtype=np.int64), ("all",)
+    return label_codes(strata, "strata", length=length)
+
+
+def _fit(setting: _Setting) -> CoxFit:
+    columns, cluster = setting.columns, setting.cluster
+    mean, scale = setting.x.mean(axis=0), setting.x.std(axis=0)
+    z = (setting.x - mean) / scale
+    sets = build_risk_sets(
+        columns.duration, columns.happened, z,
+        entry=setting.entry, stratum=setting.strata[0], weights=setting.weight, ties=setting.ties,
+    )  # fmt: skip
+    null = evaluate(sets, np.zeros(scale.size))
+    top, fitted = maximise(partial(evaluate, sets), np.zeros(scale.size), setting.names)
+    beta, model = top.coefficients, top.inverse
+    influence = (score_residuals(sets, fitted) * sets.weight[:, None]) @ model
+    robust = covariance(influence, None if cluster is None else cluster[sets.order])
+    used = model if cluster is None else robust
+    pull = null.gradient
+    score_statistic = float(pull @ inverse_information(null.information, setting.names) @ pull)
+    data = _Data(sets, fitted, mean, scale=scale, model_covariance=model / np.outer(scale, scale),
+                 curve=_pooled_curve(setting), clustered=cluster is not None)  # fmt: skip
     return CoxFit(
         coefficients=_coefficient_table(
-            names,
+            setting.names,
             beta / scale,
-            model=np.sqrt(np.diag(inverse)) / scale,
+            model=np.sqrt(np.diag(model)) / scale,
             robust=np.sqrt(np.diag(robust)) / scale,
-            use_robust=codes is not None,
+            use_robust=cluster is not None,
         ),
         log_likelihood=fitted.value,
         null_log_likelihood=null.value,
         likelihood_ratio=chi_square(2 * (fitted.value - null.value), beta.size),
         wald=chi_square(float(beta @ np.linalg.pinv(used) @ beta), beta.size),
-        score_test=chi_square(
-            float(null.gradient @ inverse_information(null.information, names) @ null.gradient),
-            beta.size,
-        ),
+        score_test=chi_square(score_statistic, beta.size),
         concordance=stratified_concordance(
-            columns, ((x - mean) / scale) @ beta, entry=begin, stratum=stratum, cluster=codes
+            columns, z @ beta, entry=setting.entry, stratum=setting.strata[0], cluster=cluster
         ),
-        baseline_hazard=_baseline(sets, fitted, labels),
-        covariance=used / outer,
-        n=n,
+        baseline_hazard=_baseline(sets, fitted, setting.strata[1]),
+        covariance=used / np.outer(scale, scale),
+        n=len(columns),
         events=int(columns.happened.sum()),
-        strata=labels,
-        _data=_Data(
-            sets,
-            fitted,
-            mean,
-            scale=scale,
-            model_covariance=inverse / outer,
-            curve=(table.times, np.cumprod(table.escape)),
-            clustered=codes is not None,
-        ),
+        strata=setting.strata[1],
+        _data=data,
     )
+
+
+def _pooled_curve(setting: _Setting) -> tuple[FloatArray, FloatArray]:
+    columns = setting.columns
+    table = risk_table(
+        columns.duration, columns.happened, entry=setting.entry, weights=setting.weight
+    )
+    return table.times, np.cumprod(table.escape)
 
 
 def _coefficient_table(
