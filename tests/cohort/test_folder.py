@@ -521,6 +521,49 @@ def test_bare_images_of_one_name_get_ids_from_their_paths(tmp_path, write_pictur
     assert sorted(images["image_id"]) == ["anna__film", "bert__film"]
 
 
+def write_film(path: Path, **tags: object) -> None:
+    pydicom = pytest.importorskip("pydicom")
+    from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+    film = pydicom.Dataset()
+    film.file_meta = pydicom.dataset.FileMetaDataset()
+    film.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    film.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.1.1"
+    film.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+    film.SOPClassUID = film.file_meta.MediaStorageSOPClassUID
+    film.SOPInstanceUID = film.file_meta.MediaStorageSOPInstanceUID
+    film.Rows, film.Columns, film.SamplesPerPixel = 64, 48, 1
+    film.BitsAllocated, film.BitsStored, film.HighBit, film.PixelRepresentation = 16, 12, 11, 0
+    film.PhotometricInterpretation, film.Modality = "MONOCHROME2", "DX"
+    film.ImageType = ["ORIGINAL", "PRIMARY"]
+    for name, value in tags.items():
+        setattr(film, name, value)
+    noise = np.random.default_rng(1).integers(0, 4096, (64, 48), dtype=np.uint16)
+    film.PixelData = noise.tobytes()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    film.save_as(path, enforce_file_format=True)
+
+
+def test_bare_dicom_films_are_described_by_their_headers_and_broken_ones_quarantined(tmp_path):
+    write_film(tmp_path / "anna" / "1.dcm", ViewPosition="LL", PixelSpacing=[0.2, 0.3])
+    write_film(tmp_path / "bert" / "no_suffix", ViewPosition="AP", Manufacturer="GE")
+    (tmp_path / "carl.dcm").write_bytes(b"not a film")
+    cohort = open_cohort(str(tmp_path)).load()
+    films = cohort.images.set_index("person_id")
+    assert films.loc["anna", ["view", "modality"]].tolist() == ["LATERAL", "DX"]
+    assert films.loc["anna", ["spacing_row", "spacing_column"]].tolist() == [0.2, 0.3]
+    assert films.loc["bert", ["view", "manufacturer"]].tolist() == ["AP", "GE"]
+    assert cohort.quarantine[["source", "code"]].to_numpy().tolist() == [["images:carl", "SC-102"]]
+
+
+def test_what_the_index_says_is_not_overwritten_by_the_header(tmp_path):
+    write_film(tmp_path / "1.dcm", ViewPosition="AP", Manufacturer="GE")
+    table = "person_id,file,view\nanna,1.dcm,LATERAL\n"
+    (tmp_path / "images.csv").write_text(table)
+    film = open_cohort(str(tmp_path)).load().images.iloc[0]
+    assert (film["view"], film["manufacturer"], film["modality"]) == ("LATERAL", "GE", "DX")
+
+
 # -- opening images -------------------------------------------------------------------------------
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from spinecast.errors import error
 from spinecast.terms import TERMS, Term
@@ -103,6 +102,8 @@ def check_sex_codes(sex: pd.Series, height: pd.Series, weight: pd.Series, *, whe
     Only a swap of the whole column can be seen; single wrong cells cannot. Men are
     about 13 cm taller, so 10 people of each sex suffice; weight alone is asked for z > 4 too.
     """
+    from scipy import stats  # late: half a second that most commands need not wait
+
     for values, name, unit in ((height, "height", "cm"), (weight, "weight", "kg")):
         women = values[(sex == "F") & values.notna()]
         men = values[(sex == "M") & values.notna()]

@@ -11,8 +11,10 @@ import numpy as np
 from spinecast.cohort.assembly import assemble
 from spinecast.cohort.cohort import Cohort
 from spinecast.cohort.column_map import TABLE_NAMES, ColumnMap, read_column_map
+from spinecast.cohort.leakage import quarantine_images
 from spinecast.cohort.sheet import Sheet, read_sheet
 from spinecast.cohort.sources.bare import image_files, index_files
+from spinecast.cohort.sources.headers import describe_images
 from spinecast.errors import SpinecastError, error
 from spinecast.images import Image
 
@@ -64,11 +66,17 @@ class FolderSource:
         _name_images(sheets["images"])
         self._check_files(sheets["images"])
         cohort = assemble(sheets, name=self.name)
+        self._remember(cohort)
+        described, refused = describe_images(cohort.images, self.open_image)
+        cohort = quarantine_images(replace(cohort, images=described), refused)
+        self._remember(cohort)
+        return cohort
+
+    def _remember(self, cohort: Cohort) -> None:
         self._index = {
             str(row["image_id"]): {str(column): value for column, value in row.items()}
             for row in cohort.images.to_dict("records")
         }
-        return cohort
 
     def open_image(self, image_id: str) -> Image:
         """Read one image; what images.csv says of spacing and view overrides the header.
