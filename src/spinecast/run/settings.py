@@ -42,7 +42,7 @@ def settings_from_dict(kind: type[SettingsT], values: Mapping[str, Any]) -> Sett
 
 
 def fingerprint(content: Any) -> str:
-    """Return a short stable hash of plain values; None and absent are the same (TOML has no None)."""
+    """Return a short stable hash of plain values; None counts as absent (TOML has no None)."""
     text = json.dumps(_without_none(content), sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from spinecast.errors import error
+from spinecast.files import write_bytes
 from spinecast.run.directory import RunFolder
 from spinecast.run.settings import settings_to_dict
 from spinecast.run.stage import Stage, StageContext
@@ -28,6 +29,8 @@ class Study:
         The stages in order.
     inputs
         Which images it takes (modality and view), for ``spinecast studies``.
+    publishes
+        Files at the top of the run folder: name to (stage, file of that stage).
     """
 
     name: str
@@ -36,6 +39,7 @@ class Study:
     presets: Mapping[str, Any]
     stages: tuple[Stage, ...]
     inputs: str
+    publishes: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     def settings(self, preset: str) -> Any:
         """Return the settings of a preset; SC-706 where there is none of that name."""
@@ -103,7 +107,16 @@ def run_study(
                 context=_context(study, request, listener),
                 listener=listener,
             )
+        publish(run, study)
     return run
+
+
+def publish(run: RunFolder, study: Study) -> None:
+    """Copy the study's results from its stages to the top of the run folder."""
+    for name, (stage, file) in study.publishes.items():
+        source = run.stage_path(stage) / file
+        if source.exists():
+            write_bytes(run.path / name, source.read_bytes())
 
 
 def _context(

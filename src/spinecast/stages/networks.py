@@ -1,0 +1,331 @@
+"""Stages `generator` and `scorers`: networks trained on this cohort, or taken from weights."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from spinecast.counterfactuals import reconstruct
+from spinecast.errors import error
+from spinecast.files import write_json, write_table
+from spinecast.images.store import ImageStore
+from spinecast.models import backbones, diffx_config
+from spinecast.models.diffx_config import DiffXConfig
+from spinecast.models.fit import FitResult, FitSettings
+from spinecast.models.latent_diffusion import DiffXPair, build_pair, load_pair, save_pair
+from spinecast.models.latent_pairs import ImagePairs, PromptTraining, pairs_forward_in_time
+from spinecast.models.latent_training import (
+    encode_images,
+    fit_autoencoder,
+    fit_prompt,
+    fit_structure,
+)
+from spinecast.models.prompts import CONDITIONS, Attributes
+from spinecast.run import StageContext
+from spinecast.scores.cross_fit import cross_fit_scores
+from spinecast.scores.fitting import ScorerRows, ScorerSettings, fit_scorer
+from spinecast.scores.out_of_distribution import fit_familiarity, save_familiarity
+from spinecast.scores.predict import (
+    AGE,
+    OSTEOPOROSIS,
+    VERTEBRAL_FRACTURE,
+    FittedScorer,
+    ScoreTask,
+    load_scorer,
+    save_scorer,
+)
+from spinecast.seeds import integer
+from spinecast.stages.cohort import read_images
+from spinecast.stages.settings import FollowUpSettings, TrainingSettings
+from spinecast.stages.weights import weights_folder
+
+TASKS: dict[str, ScoreTask] = {
+    "prevalent_vf": VERTEBRAL_FRACTURE,
+    "osteoporosis": OSTEOPOROSIS,
+    "age": AGE,
+}
+_VALIDATION_IMAGES = 128
+_FEWEST_LABELS = 30
+_LEVELS = 255
+
+
+class Copies:
+    """Reconstructions of a store's films in 8 bits: a quarter of the memory of floats."""
+
+    def __init__(self, store: ImageStore, rows: np.ndarray) -> None:
+        self._pixels = np.zeros((len(store), *store.shape), np.uint8)
+        self._known = np.zeros(len(store), bool)
+        self._store, self.rows = store, rows
+
+    def __len__(self) -> int:
+        return len(self._store)
+
+    def fill(self, pair: DiffXPair, progress: Callable[[float, str], None]) -> Copies:
+        """Let the autoencoder make the copies; films outside ``rows`` stay themselves."""
+        for start in range(0, len(self.rows), 256):
+            part = self.rows[start : start + 256]
+            nobody = [Attributes()] * len(part)
+            made = reconstruct(pair, self._store.read(part), nobody, by="autoencoder")
+            self._pixels[part] = np.rint(np.clip(made, 0, 1) * _LEVELS).astype(np.uint8)
+            self._known[part] = True
+            progress(start / max(1, len(self.rows)), "copies for the scorers")
+        return self
+
+    def read(self, indices: Any) -> np.ndarray:
+        """Return (n, rows, columns) float32 in [0, 1]."""
+        at = np.asarray(indices)
+        images = self._pixels[at].astype(np.float32) / _LEVELS
+        strange = ~self._known[at]
+        if strange.any():
+            images[strange] = self._store.read(at[strange])
+        return images
+
+
+def make_generator(context: StageContext) -> None:
+    """Write the Diff-X pair: shipped or given weights, or trained on the training people."""
+    choice = context.options["networks"]
+    if choice == "weights":
+        pair = load_pair(weights_folder(context.options.get("weights")) / "pair")
+        _require_shape(pair, context.settings)
+        save_pair(context.folder / "pair", pair, half=True)
+        return
+    start = None
+    if choice == "fine-tune":
+        start = load_pair(weights_folder(context.options.get("weights")) / "pair")
+        _require_shape(start, context.settings)
+    pair, histories = train_pair(context, start)
+    save_pair(context.folder / "pair", pair, half=True)
+    for name, result in histories.items():
+        write_table(context.folder / f"history_{name}.csv", result.history)
+    shutil.rmtree(context.folder / "training", ignore_errors=True)
+
+
+def train_pair(
+    context: StageContext, start: DiffXPair | None
+) -> tuple[DiffXPair, dict[str, FitResult]]:
+    """Fit autoencoder, structure and prompt model on the films of the training people."""
+    settings: FollowUpSettings = context.settings
+    store, index = read_images(context.needs["images"])
+    train = index[index["split"] == "train"].reset_index(drop=True)
+    rows = train["row"].to_numpy()
+    held = index.loc[index["split"] == "validation", "row"].to_numpy()[:_VALIDATION_IMAGES]
+    pair = start or build_pair(network_config(settings), seed=integer(context.seed, "pair"))
+    folder = context.folder / "training"
+    results: dict[str, FitResult] = {}
+    pair.autoencoder, results["autoencoder"] = fit_autoencoder(
+        store,
+        rows,
+        config=pair.config.autoencoder,
+        settings=fit_settings(settings.autoencoder, context.seed),
+        start=pair.autoencoder,
+        validation_rows=held,
+        folder=folder / "autoencoder",
+        progress=_part(context, 0.0, 0.25, "autoencoder"),
+    )
+    latents = encode_images(pair, store, rows)
+    results["structure"] = fit_structure(
+        pair,
+        latents,
+        settings=fit_settings(settings.structure, context.seed),
+        folder=folder / "structure",
+        progress=_part(context, 0.25, 0.5, "structure model"),
+    )
+    pairs = training_pairs(train)
+    results["prompt"] = fit_prompt(
+        pair,
+        latents,
+        attributes_of(train),
+        pairs=pairs,
+        training=PromptTraining(mode=settings.training_mode),  # type: ignore[arg-type]
+        settings=fit_settings(settings.prompt, context.seed),
+        folder=folder / "prompt",
+        progress=_part(context, 0.5, 1.0, f"prompt model, {len(pairs.years)} pairs"),
+    )
+    return pair, results
+
+
+def training_pairs(train: pd.DataFrame) -> ImagePairs:
+    """Pair the films of each person that show the same region, earlier to later.
+
+    Where no time is known, the order of visits is all there is: the gap stays unknown.
+    """
+    years = train["years_since_baseline"].to_numpy(dtype=float)
+    dated = bool(np.isfinite(years).any())
+    clock = years if dated else train["visit"].to_numpy(dtype=float)
+    whose = (train["person_id"] + "/" + train["region"].fillna("")).tolist()
+    pairs = pairs_forward_in_time(whose, clock.tolist())
+    if dated:
+        return pairs
+    return ImagePairs(pairs.baseline, pairs.follow_up, np.full(len(pairs.years), np.nan))
+
+
+def make_scorers(context: StageContext) -> None:
+    """Write the scorers: taken from weights, or cross-fitted on the training people."""
+    choice = context.options["networks"]
+    if choice in {"weights", "fine-tune"}:
+        _copy_scorers(weights_folder(context.options.get("weights")), context)
+        if choice == "weights":
+            return
+    store, index = read_images(context.needs["images"])
+    if choice == "train":
+        _train_scorers(context, store, index)
+    _fit_familiarity(context, store, index)
+    shutil.rmtree(context.folder / "training", ignore_errors=True)
+
+
+def _train_scorers(context: StageContext, store: ImageStore, index: pd.DataFrame) -> None:
+    settings: FollowUpSettings = context.settings
+    train = index[index["split"] == "train"]
+    pair = load_pair(context.needs["generator"] / "pair")
+    copies = Copies(store, train["row"].to_numpy()).fill(pair, _part(context, 0, 0.05, ""))
+    known = {"scorers": {}}
+    for number, (column, task) in enumerate(TASKS.items()):
+        labels = pd.to_numeric(train[column], errors="coerce")
+        if labels.notna().sum() < _FEWEST_LABELS or labels.nunique() < 2:
+            continue
+        target = np.full(len(store), np.nan)
+        target[train["row"]] = labels
+        fold = np.full(len(store), -1)
+        fold[train["row"]] = train["fold"]
+        people = np.full(len(store), "", dtype=object)
+        people[index["row"]] = index["person_id"]
+        part = (0.05 + 0.95 * number / len(TASKS), 0.05 + 0.95 * (number + 1) / len(TASKS))
+        result = cross_fit_scores(
+            store,
+            target,
+            people.tolist(),
+            task=task,
+            config=scorer_config(settings),
+            settings=ScorerSettings(fit_settings(settings.scorer, context.seed)),
+            folds=fold,
+            extra_images=(copies,),
+            folder=context.folder / "training" / task.name,
+            progress=_part(context, *part, task.name),
+        )
+        for place, scorer in enumerate(result.scorers):
+            save_scorer(context.folder / "scorers", scorer, name=f"{task.name}-{place}", half=True)
+        known["scorers"][task.name] = len(result.scorers)
+    write_json(context.folder / "scorers.json", known)
+
+
+def fit_single_scorers(context: StageContext, folder: Path) -> None:
+    """Fit one scorer a task on all training people: what is shipped as weights."""
+    settings: FollowUpSettings = context.settings
+    store, index = read_images(context.needs["images"])
+    train, held = (index[index["split"] == name] for name in ("train", "validation"))
+    pair = load_pair(context.needs["generator"] / "pair")
+    copies = Copies(store, train["row"].to_numpy()).fill(pair, context.progress)
+    for column, task in TASKS.items():
+        target = np.full(len(store), np.nan)
+        target[index["row"]] = pd.to_numeric(index[column], errors="coerce")
+        scorer = fit_scorer(
+            store,
+            target,
+            task=task,
+            config=scorer_config(settings),
+            settings=ScorerSettings(fit_settings(settings.scorer, context.seed)),
+            rows=ScorerRows(train["row"].to_numpy(), held["row"].to_numpy()),
+            extra_images=(copies,),
+            folder=context.folder / "training" / task.name,
+            progress=context.progress,
+        )
+        save_scorer(folder / "scorers", scorer, name=f"{task.name}-0", half=True)
+    write_json(folder / "scorers.json", {"scorers": {task.name: 1 for task in TASKS.values()}})
+
+
+def load_scorers(folder: Path) -> dict[str, list[FittedScorer]]:
+    """Return the fitted scorers of a `scorers` stage or weights folder, by task name."""
+    from spinecast.files import read_json
+
+    counts = read_json(folder / "scorers.json")["scorers"]
+    return {
+        name: [load_scorer(folder / "scorers", f"{name}-{place}") for place in range(count)]
+        for name, count in counts.items()
+    }
+
+
+def attributes_of(index: pd.DataFrame) -> list[Attributes]:
+    """Return what is known of each row of an image index joined with its visit."""
+    names = ("age", "bmi", *CONDITIONS)
+    columns = {name: pd.to_numeric(index[name], errors="coerce") for name in names if name in index}
+    sexes = [sex if sex in {"F", "M"} else None for sex in index["sex"]]
+    return [
+        Attributes(sex=sex, **{name: float(values.iloc[at]) for name, values in columns.items()})
+        for at, sex in enumerate(sexes)
+    ]
+
+
+def network_config(settings: FollowUpSettings) -> DiffXConfig:
+    """Return the sizes of the generator that the settings name."""
+    found: DiffXConfig = getattr(diffx_config, settings.networks.upper())
+    return found
+
+
+def scorer_config(settings: FollowUpSettings) -> backbones.ScorerConfig:
+    """Return the sizes of the scorers that the settings name."""
+    found: backbones.ScorerConfig = getattr(backbones, settings.networks.upper())
+    return found
+
+
+def fit_settings(training: TrainingSettings, seed: int) -> FitSettings:
+    """Return the training loop's settings."""
+    return FitSettings(
+        learning_rate=training.learning_rate,
+        weight_decay=training.weight_decay,
+        max_steps=training.steps,
+        batch_size=training.batch_size,
+        warmup_steps=training.warmup,
+        ema_decay=training.ema,
+        validate_every=max(1, training.steps // 10),
+        seed=integer(seed, "fit") % 2**31,
+    )
+
+
+def _require_shape(pair: DiffXPair, settings: FollowUpSettings) -> None:
+    expected, got = settings.preparation.shape, pair.config.autoencoder.image_shape
+    if tuple(expected) != tuple(got):
+        raise error(
+            "SC-403",
+            expected=f"weights for images of {expected[0]} x {expected[1]}",
+            got=f"{got[0]} x {got[1]}",
+            where="weights",
+        )
+
+
+def _copy_scorers(source: Path, context: StageContext) -> None:
+    for name, members in load_scorers(source).items():
+        for place, scorer in enumerate(members):
+            save_scorer(context.folder / "scorers", scorer, name=f"{name}-{place}", half=True)
+    for name in ("scorers.json", "familiarity.json", "familiarity.safetensors"):
+        if (source / name).exists():
+            shutil.copyfile(source / name, context.folder / name)
+
+
+def _fit_familiarity(context: StageContext, store: ImageStore, index: pd.DataFrame) -> None:
+    """Learn what the training films look like, for the out-of-distribution verdict."""
+    scorers = load_scorers(context.folder)
+    first: Sequence[FittedScorer] = next(iter(scorers.values()), [])
+    if not first:
+        return
+    rows = {
+        name: index.loc[index["split"] == name, "row"].to_numpy()
+        for name in ("train", "validation")
+    }
+    familiarity = fit_familiarity(first[0], store, rows["train"], held_out=rows["validation"])
+    save_familiarity(context.folder, familiarity)
+
+
+def _part(
+    context: StageContext, low: float, high: float, label: str
+) -> Callable[[float, str], None]:
+    """Return a progress callback for a part of the stage."""
+
+    def report(done: float, text: str) -> None:
+        context.progress(low + (high - low) * done, f"{label} {text}".strip())
+
+    return report
