@@ -252,9 +252,9 @@ def _images(
         dtype=object,
     )
     known = set(zip(visits["person_id"], visits["visit"], strict=True))
-    for key, code in refused.visits.items():
-        if key not in known:
-            sheet.reject(keys == key, code=code, reason="its visit is quarantined")
+    inherited = keys.map({key: why for key, why in refused.visits.items() if key not in known})
+    for code in sorted(inherited.dropna().unique()):
+        sheet.reject(inherited == code, code=code, reason="its visit is quarantined")
     absent = ~keys.isin(known)
     sheet.reject(absent, code="SC-311", reason="this visit is not in the visits table")
     _settle_repeats(sheet, ["image_id"], code="SC-308")

@@ -105,7 +105,7 @@ class Sheet:
     def settle(self, ledger: Ledger) -> pd.DataFrame:
         """Enter all rows in ``ledger``, check that they add up, and return the good ones."""
         ledger.give(self.file, len(set(self.rows.index) | set(self._faults)))
-        for line, (code, reason) in sorted(self._faults.items(), key=lambda item: str(item[0])):
+        for line, (code, reason) in sorted(self._faults.items()):
             ledger.quarantine(self.file, line, code=code, reason=reason)
         for line, (code, reason) in self._skips.items():
             ledger.skip(self.file, line, code=code, reason=reason)

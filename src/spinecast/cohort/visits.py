@@ -124,9 +124,9 @@ def _since_first(rows: pd.DataFrame, clock: str, unit: float = 1.0) -> pd.Series
 def _refuse_disorder(sheet: Sheet) -> None:
     rows = sheet.good.sort_values(["person_id", "visit"], kind="stable")
     years = rows["years_since_baseline"]
-    latest_before = years.groupby(rows["person_id"]).transform(
-        lambda times: times.cummax().shift().ffill()
-    )
+    person = rows["person_id"]
+    latest = years.groupby(person).cummax().groupby(person).ffill()
+    latest_before = latest.groupby(person).shift()
     # Ages in whole years cannot order visits of one year, hence equality is allowed.
     late = (years < latest_before) | (years < 0)
     sheet.reject(
