@@ -494,6 +494,35 @@ def test_an_image_index_may_carry_age_and_sex(folder):
     assert "age" not in cohort.images
 
 
+def test_ages_of_one_visit_that_differ_between_films_are_sc314(folder):
+    for table in ("people", "visits", "events"):
+        del folder.tables[table]
+    folder["images"]["age"] = [60.0, 63.0] * N_PEOPLE
+    folder.append("images", **(folder["images"].loc[2].to_dict() | {"image_id": "X", "age": 71}))
+    cohort = folder.load()
+    assert count_by_code(cohort.quarantine) == {"SC-314": 2}
+    assert "P001" in set(cohort.people["person_id"])
+
+
+def test_a_map_file_sets_defaults_keeps_columns_and_recodes_unknowns(folder):
+    folder["images"] = folder["images"].drop(columns="view").assign(site="ward 3", note="x")
+    folder["visits"]["smoking"] = [0, -9] * N_PEOPLE
+    (folder.root / "cohort.toml").write_text(
+        'keep = ["site"]\n[defaults]\nview = "PA"\n[codes.smoking]\n-9 = ""\n'
+    )
+    cohort = folder.load()
+    assert set(cohort.images["view"]) == {"AP"}
+    assert set(cohort.images["site"]) == {"ward 3"}
+    assert "note" not in cohort.images
+    assert cohort.visits["smoking"].isna().sum() == N_PEOPLE
+
+
+def test_an_unreadable_default_is_sc317(folder):
+    folder["images"] = folder["images"].drop(columns="view")
+    (folder.root / "cohort.toml").write_text('[defaults]\nview = "sideways"\n')
+    assert refusal(folder).code == "SC-317"
+
+
 def test_a_sex_that_changes_between_films_is_sc314(folder):
     for table in ("people", "visits", "events"):
         del folder.tables[table]

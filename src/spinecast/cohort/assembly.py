@@ -192,6 +192,10 @@ def _time_visits(sheet: Sheet, people: pd.DataFrame) -> None:
     set_ages(sheet, births)
     if sheet.table == "visits":
         _settle_repeats(sheet, ["person_id", "visit"], code="SC-314")
+    else:
+        ages = sheet.rows.groupby(["person_id", "visit"])["age"]
+        apart = ages.transform("max") - ages.transform("min") > 1
+        sheet.reject(apart, code="SC-314", reason="ages of one visit differ between images")
     set_years_since_baseline(sheet)
 
 
