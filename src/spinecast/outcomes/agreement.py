@@ -166,7 +166,7 @@ def icc(a: Any, b: Any, *, kind: str = "agreement") -> Estimate:
     noise = float(np.sum(grand**2)) / ((n - 1) * (k - 1))
     if noise == 0 and (kind == "consistency" or raters == 0):
         return Estimate(1.0, 0.0, 1.0, 1.0, 0.0)
-    noise = max(noise, np.finfo(float).tiny)
+    noise = max(noise, 1e-12 * rows)  # a pure shift leaves no noise to divide by
     ratio = rows / noise
     p_value = float(stats.f.sf(ratio, n - 1, (n - 1) * (k - 1)))
     if kind == "consistency":

@@ -13,12 +13,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from spinecast.errors import error
+from spinecast.errors import StatisticsError, error
 from spinecast.outcomes.competing_risks import cumulative_incidence
 from spinecast.outcomes.inputs import (
     SurvivalColumns,
     number_column,
     number_table,
+    require_events,
     survival_columns,
     time_points,
 )
@@ -64,18 +65,19 @@ class RiskGroups:
         One row per group and time: estimate, standard_error, ci_low, ci_high (Aalen-Johansen;
         0 with missing limits where a group has no event).
     hazard_ratios
-        One row per model ("unadjusted", "adjusted") and group against LL.
+        One row per model ("unadjusted", "adjusted") and group against LL. Where a model has
+        no maximum (a group without events), estimates are NaN and ``problem`` says why.
     log_rank
-        Test of equal hazards; None where only one group has people.
+        Test of equal hazards.
     unadjusted, adjusted
-        The Cox fits; ``adjusted`` is None without covariates.
+        The Cox fits; None where there is no maximum, or no covariates to adjust for.
     """
 
     table: pd.DataFrame
     incidence: pd.DataFrame
     hazard_ratios: pd.DataFrame
     log_rank: LogRank
-    unadjusted: CoxFit
+    unadjusted: CoxFit | None
     adjusted: CoxFit | None
 
     def to_frame(self) -> pd.DataFrame:
@@ -127,13 +129,14 @@ def describe_risk_groups(
         raise error("SC-602", expected="LL and another group", got=", ".join(present),
                     where="group")  # fmt: skip
     dummies = pd.DataFrame({level: (labels == level) * 1.0 for level in present[1:]})
-    plain = cox(columns.duration, columns.event, dummies, cluster=cluster)
-    models, adjusted = [_ratios(plain, "unadjusted", dummies)], None
+    require_events(columns.happened.sum())
+    plain, ratios = _compare(columns, dummies, "unadjusted", groups=present[1:], cluster=cluster)
+    models, adjusted = [ratios], None
     if adjust is not None:
         matrix, names = number_table(adjust, "adjust", length=len(columns))
         both = pd.concat([dummies, pd.DataFrame(matrix, columns=list(names))], axis=1)
-        adjusted = cox(columns.duration, columns.event, both, cluster=cluster)
-        models.append(_ratios(adjusted, "adjusted", dummies))
+        adjusted, ratios = _compare(columns, both, "adjusted", groups=present[1:], cluster=cluster)
+        models.append(ratios)
     return RiskGroups(
         table=pd.DataFrame([_count(columns, labels, level) for level in LEVELS]),
         incidence=pd.DataFrame(
@@ -196,7 +199,24 @@ def _incidence(
     return rows
 
 
-def _ratios(fit: CoxFit, model: str, dummies: pd.DataFrame) -> pd.DataFrame:
+def _compare(
+    columns: SurvivalColumns,
+    covariates: pd.DataFrame,
+    model: str,
+    *,
+    groups: list[str],
+    cluster: Any,
+) -> tuple[CoxFit | None, pd.DataFrame]:
+    """Fit one model; no maximum is a finding about small groups, not a reason to stop."""
+    try:
+        fit = cox(columns.duration, columns.event, covariates, cluster=cluster)
+    except StatisticsError as failure:
+        if failure.code != "SC-607":
+            raise
+        blank = Estimate(*[float("nan")] * 4)
+        rows = [blank.row(group=group) for group in groups]
+        frame = pd.DataFrame(rows).assign(problem=failure.message)
+        return None, frame.assign(model=model, n=len(columns))
     frame = fit.to_frame().rename(columns={"term": "group"})
-    frame = frame[frame["group"].isin(dummies.columns)]
-    return frame.assign(model=model, n=fit.n)
+    frame = frame[frame["group"].isin(groups)]
+    return fit, frame.assign(problem="", model=model, n=len(columns))
