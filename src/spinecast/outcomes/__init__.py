@@ -43,6 +43,7 @@ _HOMES = {
         "net_reclassification",
     ),
     "risk_groups": ("RiskGroups", "assign_risk_groups", "describe_risk_groups"),
+    "subdistribution": ("FineGray", "fine_gray"),
     "survival": ("LogRank", "SurvivalCurve", "kaplan_meier", "log_rank"),
     "time_dependent": ("AUCComparison", "TimeDependentAUC", "time_dependent_auc"),
 }

@@ -278,7 +278,7 @@ def _fit(setting: _Setting) -> CoxFit:
     data = _Data(sets, fitted, mean, scale=scale, model_covariance=model / np.outer(scale, scale),
                  curve=_pooled_curve(setting), clustered=cluster is not None)  # fmt: skip
     return CoxFit(
-        coefficients=_coefficient_table(
+        coefficients=coefficient_table(
             setting.names,
             beta / scale,
             model=np.sqrt(np.diag(model)) / scale,
@@ -293,7 +293,7 @@ def _fit(setting: _Setting) -> CoxFit:
         concordance=stratified_concordance(
             columns, z @ beta, entry=setting.entry, stratum=setting.strata[0], cluster=cluster
         ),
-        baseline_hazard=_baseline(sets, fitted, setting.strata[1]),
+        baseline_hazard=baseline_table(sets, fitted, setting.strata[1]),
         covariance=used / np.outer(scale, scale),
         n=len(columns),
         events=int(columns.happened.sum()),
@@ -310,7 +310,7 @@ def _pooled_curve(setting: _Setting) -> tuple[FloatArray, FloatArray]:
     return table.times, np.cumprod(table.escape)
 
 
-def _coefficient_table(
+def coefficient_table(
     names: tuple[str, ...],
     coef: FloatArray,
     *,
@@ -318,6 +318,7 @@ def _coefficient_table(
     robust: FloatArray,
     use_robust: bool,
 ) -> pd.DataFrame:
+    """Return the table of :class:`CoxFit` from coefficients and both standard errors."""
     used = robust if use_robust else model
     z = coef / used
     reach = normal_quantile() * used
@@ -336,7 +337,8 @@ def _coefficient_table(
     return pd.DataFrame(table, index=pd.Index(names, name="covariate"))
 
 
-def _baseline(sets: RiskSets, fitted: Likelihood, labels: tuple[Any, ...]) -> pd.DataFrame:
+def baseline_table(sets: RiskSets, fitted: Likelihood, labels: tuple[Any, ...]) -> pd.DataFrame:
+    """Return the baseline hazard at mean covariates, by stratum and event time."""
     hazard = sets.term_sums(fitted.term_hazard) * np.exp(-fitted.shift)
     frame = pd.DataFrame(
         {
