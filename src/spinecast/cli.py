@@ -267,6 +267,22 @@ def report(
 
 
 @app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(help="A finished run that trained its networks.")],
+    out: OutOption,
+) -> None:
+    """Make a weights folder of a run: networks, scorers, risk models, a model card.
+
+    Example: spinecast export run1 --out weights1
+    """
+    from spinecast.run import RunFolder
+    from spinecast.stages.weights import export_weights
+
+    made = export_weights(RunFolder.existing(folder), out)
+    console.print(f"Weights: {made}; use them with --weights {made}", soft_wrap=True)
+
+
+@app.command()
 def explain(
     code: Annotated[str, typer.Argument(help="A code such as SC-112.")],
 ) -> None:

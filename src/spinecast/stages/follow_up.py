@@ -31,7 +31,7 @@ from spinecast.seeds import integer
 from spinecast.stages.arrays import read_pixels, write_arrays, write_pixels
 from spinecast.stages.cohort import read_cohort, read_images
 from spinecast.stages.networks import attributes_of, load_scorers
-from spinecast.stages.scores import score_rows_out_of_fold, scoring_folds
+from spinecast.stages.scores import is_cross_fitted, score_rows_out_of_fold, scoring_folds
 from spinecast.stages.settings import GenerationSettings
 
 RECONSTRUCTIONS = ("pair", "autoencoder", "single", "single_inverted")
@@ -160,7 +160,7 @@ def plan_jobs(context: StageContext) -> list[Job]:
     last = last_follow_up(context.needs["images"])
     censored = cohort.events.groupby("person_id")["duration"].max()
     baseline = index[index["visit"] == 0].reset_index(drop=True)
-    fold = scoring_folds(baseline, cross_fitted=context.options["networks"] == "train")
+    fold = scoring_folds(baseline, cross_fitted=is_cross_fitted(context))
     gallery = _gallery(baseline, last, settings)
     jobs = []
     for at, known in enumerate(attributes_of(baseline)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pandas as pd
 
 from spinecast.counterfactuals import reconstruct
 from spinecast.errors import error
-from spinecast.files import write_json, write_table
+from spinecast.files import read_json, write_json, write_table
 from spinecast.images.store import ImageStore
 from spinecast.models import backbones, diffx_config
 from spinecast.models.diffx_config import DiffXConfig
@@ -27,7 +28,7 @@ from spinecast.models.latent_training import (
 )
 from spinecast.models.prompts import CONDITIONS, Attributes
 from spinecast.run import StageContext
-from spinecast.scores.cross_fit import cross_fit_scores
+from spinecast.scores.cross_fit import OUTSIDE, cross_fit_scores
 from spinecast.scores.fitting import ScorerRows, ScorerSettings, fit_scorer
 from spinecast.scores.out_of_distribution import fit_familiarity, save_familiarity
 from spinecast.scores.predict import (
@@ -179,69 +180,86 @@ def make_scorers(context: StageContext) -> None:
 
 
 def _train_scorers(context: StageContext, store: ImageStore, index: pd.DataFrame) -> None:
-    settings: FollowUpSettings = context.settings
+    """Fit a scorer for every task with labels; one network a fold, or one in all (folds = 1)."""
     train = index[index["split"] == "train"]
     pair = load_pair(context.needs["generator"] / "pair")
     copies = Copies(store, train["row"].to_numpy()).fill(pair, _part(context, 0, 0.05, ""))
-    known = {"scorers": {}}
+    counts = {}
     for number, (column, task) in enumerate(TASKS.items()):
         labels = pd.to_numeric(train[column], errors="coerce")
         if labels.notna().sum() < _FEWEST_LABELS or labels.nunique() < 2:
             continue
-        target = np.full(len(store), np.nan)
-        target[train["row"]] = labels
-        fold = np.full(len(store), -1)
-        fold[train["row"]] = train["fold"]
-        people = np.full(len(store), "", dtype=object)
-        people[index["row"]] = index["person_id"]
-        part = (0.05 + 0.95 * number / len(TASKS), 0.05 + 0.95 * (number + 1) / len(TASKS))
-        result = cross_fit_scores(
-            store,
-            target,
-            people.tolist(),
-            task=task,
-            config=scorer_config(settings),
-            settings=ScorerSettings(fit_settings(settings.scorer, context.seed)),
-            folds=fold,
-            extra_images=(copies,),
-            folder=context.folder / "training" / task.name,
-            progress=_part(context, *part, task.name),
-        )
-        for place, scorer in enumerate(result.scorers):
+        low, high = (0.05 + 0.95 * (number + k) / len(TASKS) for k in (0, 1))
+        lesson = _Lesson(store, index, column, task, copies)
+        fitted = _fit_task(context, lesson, _part(context, low, high, task.name))
+        for place, scorer in enumerate(fitted):
             save_scorer(context.folder / "scorers", scorer, name=f"{task.name}-{place}", half=True)
-        known["scorers"][task.name] = len(result.scorers)
-    write_json(context.folder / "scorers.json", known)
+        counts[task.name] = len(fitted)
+    write_json(context.folder / "scorers.json", {"scorers": counts})
 
 
-def fit_single_scorers(context: StageContext, folder: Path) -> None:
-    """Fit one scorer a task on all training people: what is shipped as weights."""
+@dataclass(frozen=True)
+class _Lesson:
+    """One task's films, labels and copies."""
+
+    store: ImageStore
+    index: pd.DataFrame
+    column: str
+    task: ScoreTask
+    copies: Copies
+
+    def of_split(self, name: str) -> pd.DataFrame:
+        return self.index[self.index["split"] == name]
+
+    def labels(self, splits: Sequence[str]) -> np.ndarray:
+        """Return (n,) labels by store row; films of other splits stay unknown."""
+        target = np.full(len(self.store), np.nan)
+        part = self.index[self.index["split"].isin(splits)]
+        target[part["row"]] = pd.to_numeric(part[self.column], errors="coerce")
+        return target
+
+
+def _fit_task(
+    context: StageContext, lesson: _Lesson, progress: Callable[[float, str], None]
+) -> Sequence[FittedScorer]:
     settings: FollowUpSettings = context.settings
-    store, index = read_images(context.needs["images"])
-    train, held = (index[index["split"] == name] for name in ("train", "validation"))
-    pair = load_pair(context.needs["generator"] / "pair")
-    copies = Copies(store, train["row"].to_numpy()).fill(pair, context.progress)
-    for column, task in TASKS.items():
-        target = np.full(len(store), np.nan)
-        target[index["row"]] = pd.to_numeric(index[column], errors="coerce")
-        scorer = fit_scorer(
-            store,
-            target,
-            task=task,
+    fitting = ScorerSettings(fit_settings(settings.scorer, context.seed))
+    folder = context.folder / "training" / lesson.task.name
+    train = lesson.of_split("train")
+    if settings.cohort.folds == 1:
+        held = lesson.of_split("validation")["row"].to_numpy()
+        single = fit_scorer(
+            lesson.store,
+            lesson.labels(["train", "validation"]),
+            task=lesson.task,
             config=scorer_config(settings),
-            settings=ScorerSettings(fit_settings(settings.scorer, context.seed)),
-            rows=ScorerRows(train["row"].to_numpy(), held["row"].to_numpy()),
-            extra_images=(copies,),
-            folder=context.folder / "training" / task.name,
-            progress=context.progress,
+            settings=fitting,
+            rows=ScorerRows(train["row"].to_numpy(), held),
+            extra_images=(lesson.copies,),
+            folder=folder,
+            progress=progress,
         )
-        save_scorer(folder / "scorers", scorer, name=f"{task.name}-0", half=True)
-    write_json(folder / "scorers.json", {"scorers": {task.name: 1 for task in TASKS.values()}})
+        return [single]
+    fold = np.full(len(lesson.store), OUTSIDE)
+    fold[train["row"]] = train["fold"]
+    people = np.full(len(lesson.store), "", dtype=object)
+    people[lesson.index["row"]] = lesson.index["person_id"]
+    return cross_fit_scores(
+        lesson.store,
+        lesson.labels(["train"]),
+        people.tolist(),
+        task=lesson.task,
+        config=scorer_config(settings),
+        settings=fitting,
+        folds=fold,
+        extra_images=(lesson.copies,),
+        folder=folder,
+        progress=progress,
+    ).scorers
 
 
 def load_scorers(folder: Path) -> dict[str, list[FittedScorer]]:
     """Return the fitted scorers of a `scorers` stage or weights folder, by task name."""
-    from spinecast.files import read_json
-
     counts = read_json(folder / "scorers.json")["scorers"]
     return {
         name: [load_scorer(folder / "scorers", f"{name}-{place}") for place in range(count)]

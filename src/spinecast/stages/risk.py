@@ -24,6 +24,7 @@ from spinecast.stages.agreement import all_scores
 from spinecast.stages.cohort import read_cohort
 from spinecast.stages.estimates import Estimates
 from spinecast.stages.risk_models import add_models
+from spinecast.stages.risk_reference import reference_models
 from spinecast.stages.settings import RiskSettings
 
 CLINICAL = ("age", "female", "bmi")
@@ -129,6 +130,9 @@ def _analyse(context: StageContext, estimates: Estimates) -> None:
         estimates, table, settings=settings, folder=context.folder, seed=context.seed
     )
     write_table(context.folder / "people.parquet", table)
+    outside = table[table["out_of_sample"] & (table["split"] != "test") & drawn]
+    models = reference_models(outside, last=max(settings.times))
+    write_json(context.folder / "risk.json", {"thresholds": vars(thresholds), "models": models})
 
 
 def _add_groups(estimates: Estimates, table: pd.DataFrame, settings: RiskSettings) -> None:

@@ -27,7 +27,7 @@ def make_scores(context: StageContext) -> None:
     store, index = read_images(context.needs["images"])
     folder = context.needs["scorers"]
     scorers = load_scorers(folder)
-    cross_fitted = context.options["networks"] == "train"
+    cross_fitted = is_cross_fitted(context)
     tables = []
     for number, (name, members) in enumerate(scorers.items()):
         context.progress(number / len(scorers), name)
@@ -39,6 +39,11 @@ def make_scores(context: StageContext) -> None:
     _write_familiarity(context, folder)
     if "vertebral_fracture" in scorers:
         _write_attribution(context, scorers["vertebral_fracture"])
+
+
+def is_cross_fitted(context: StageContext) -> bool:
+    """Say whether training people have a network of their own fold."""
+    return context.options["networks"] == "train" and context.settings.cohort.folds > 1
 
 
 def scoring_folds(index: pd.DataFrame, *, cross_fitted: bool) -> np.ndarray:

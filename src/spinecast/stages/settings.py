@@ -22,7 +22,8 @@ class CohortSettings:
     require_follow_up
         Demand a later film, as the paper did: immortal-time bias, so off by default.
     fractions, folds
-        Train, validation, test by person; folds for out-of-fold scores.
+        Train, validation, test by person; folds for out-of-fold scores. One fold fits one
+        network on all training people, who are then not scored out of sample.
     endpoint
         The outcome of the risk analyses.
     """

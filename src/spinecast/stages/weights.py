@@ -1,12 +1,43 @@
-"""Weights: where the shipped ones lie, and how they are made."""
+"""Weights: where the shipped ones lie, and how a finished run becomes some.
+
+::
+
+    weights/
+      pair/            the three networks of Diff-X, 16-bit safetensors with their JSON
+      scorers/         one network a task
+      scorers.json  familiarity.json  familiarity.safetensors
+      risk.json        thresholds and Cox models of the run's validation people
+      about.json       preparation, generation settings, provenance
+      CARD.md          what they know, what they do not, how well they did
+"""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
 
 from spinecast.errors import error
+from spinecast.files import read_json, write_bytes, write_json, write_text
+from spinecast.run import RunFolder
 
 SHIPPED = Path(__file__).resolve().parents[1] / "weights" / "followup-xray"
+_COPIED = {
+    "generator": ("pair",),
+    "scorers": ("scorers", "scorers.json", "familiarity.json", "familiarity.safetensors"),
+    "risk": ("risk.json",),
+}
+_CARD_TERMS = (
+    ("reconstruction", "ms_ssim"),
+    ("reconstruction", "psnr"),
+    ("follow_up", "pearson_r"),
+    ("follow_up", "pearson_r_persistence"),
+    ("follow_up", "image_skill"),
+    ("generated_age", "fraction_of_acquired"),
+    ("models", "c_index"),
+)
 
 
 def weights_folder(given: str | None) -> Path:
@@ -21,3 +52,91 @@ def weights_folder(given: str | None) -> Path:
     if not (folder / "scorers.json").is_file():
         raise error("SC-406", expected="a weights folder", got="none", where=str(folder))
     return folder
+
+
+def export_weights(run: RunFolder, out: Path) -> Path:
+    """Make a weights folder of a finished run that trained its networks.
+
+    Parameters
+    ----------
+    run
+        A finished run of ``followup-xray``.
+    out
+        The folder; files of the same names are replaced.
+
+    Raises
+    ------
+    RunError
+        SC-706 where the run trained nothing; SC-703 where it is not finished.
+    """
+    if run.record["options"].get("networks") == "weights":
+        raise error("SC-706", expected="a run with --train or --fine-tune", got="one without",
+                    where=str(run.path))  # fmt: skip
+    for stage, names in _COPIED.items():
+        for name in names:
+            _copy(run.stage_path(stage) / name, out / name)
+    settings = run.record["settings"]
+    about = {
+        "study": run.record["study"],
+        "source": run.record["source"],
+        "seed": run.record["seed"],
+        "simulated": run.record["source"].startswith("simulated:"),
+        "preparation": settings["preparation"],
+        "generation": settings["generation"],
+        "environment": read_json(run.path / "environment.json"),
+    }
+    write_json(out / "about.json", about)
+    estimates = pd.read_csv(run.path / "estimates.csv")
+    write_text(out / "CARD.md", _card(about, estimates, _size(out)))
+    return out
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.is_dir():
+        shutil.rmtree(target, ignore_errors=True)
+        for file in sorted(source.iterdir()):
+            _copy(file, target / file.name)
+    elif source.exists():
+        write_bytes(target, source.read_bytes())
+
+
+def _size(folder: Path) -> float:
+    return sum(file.stat().st_size for file in folder.rglob("*.safetensors")) / 1e6
+
+
+def _card(about: dict[str, Any], estimates: pd.DataFrame, size: float) -> str:
+    """Write the model card, numbers from the run's own test people."""
+    measured = [
+        f"| {analysis} / {term} | {row['estimate']:.3f} "
+        f"({row['ci_low']:.3f} to {row['ci_high']:.3f}) | {row['n']} |"
+        for analysis, term in _CARD_TERMS
+        for row in estimates[
+            (estimates["analysis"] == analysis) & (estimates["term"] == term)
+        ].to_dict("records")
+    ]
+    shape = " x ".join(str(side) for side in about["preparation"]["shape"])
+    origin = (
+        "SIMULATED spines only: no real film was seen. On real films the output means nothing; "
+        "`spinecast predict` says so and judges how unlike a film is."
+        if about["simulated"]
+        else "films of the cohort named below."
+    )
+    return "\n".join(
+        [
+            f"# Weights of {about['study']}",
+            "",
+            f"Trained on {origin}",
+            "",
+            f"- Source `{about['source']}`, seed {about['seed']}; films prepared to {shape}.",
+            f"- {size:.1f} MB of safetensors; Apache-2.0; made by `make weights`.",
+            "- For research and for trying the software. Not a medical device.",
+            "- Risk models and thresholds are of the same run's validation people.",
+            "",
+            "Measured on the run's own test people (95 % interval):",
+            "",
+            "| what | estimate | n |",
+            "|---|---|---|",
+            *measured,
+            "",
+        ]
+    )
