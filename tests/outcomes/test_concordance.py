@@ -181,6 +181,21 @@ def test_the_paired_difference_has_the_error_that_bootstrap_finds():
     assert found.standard_error == pytest.approx(spread, rel=0.15)
 
 
+def test_limits_cover_the_true_concordance_about_as_often_as_they_say():
+    hits = 0
+    rng = np.random.default_rng(99)
+    risk = rng.normal(size=40_000)
+    time = rng.exponential(4 * np.exp(-risk))
+    truth = harrell_concordance(time, np.ones(40_000), risk).estimate
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        x = rng.normal(size=120)
+        t = rng.exponential(4 * np.exp(-x))
+        low, high = harrell_concordance(t, np.ones(120), x).ci
+        hits += low <= truth <= high
+    assert 0.915 <= hits / 300 <= 0.98
+
+
 def test_the_paired_test_holds_its_level():
     p = []
     for seed in range(300):

@@ -65,8 +65,8 @@ def test_limits_cover_the_truth_about_as_often_as_they_say():
         rng = np.random.default_rng(seed)
         time, censored = rng.exponential(5, 80), rng.uniform(0, 12, 80)
         curve = kaplan_meier(np.minimum(time, censored), time <= censored)
-        slot = np.searchsorted(curve.times, t, side="right") - 1
-        hits += curve.ci_low[slot] <= np.exp(-t / 5) <= curve.ci_high[slot]
+        low, high = curve.ci_at(t)
+        hits += low <= np.exp(-t / 5) <= high
     assert 0.92 <= hits / draws <= 0.98
 
 
@@ -94,6 +94,11 @@ def test_equal_groups_have_no_log_rank_statistic_and_relabelling_changes_nothing
     a, b = log_rank(s.duration, s.event, group), log_rank(s.duration, s.event, other)
     assert a.statistic == pytest.approx(b.statistic)
     assert a.observed.sum() == pytest.approx(a.expected.sum())
+
+
+def test_groups_that_leave_together_at_once_cannot_differ():
+    same = log_rank([3, 3, 3, 3], [1, 1, 1, 1], ["a", "a", "b", "b"])
+    assert (same.statistic, same.degrees_of_freedom, same.p_value) == (0, 0, 1)
 
 
 def test_strata_remove_a_difference_that_is_only_between_strata():

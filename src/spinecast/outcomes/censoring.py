@@ -8,6 +8,7 @@ event at T weighs 1 / G(T-), somebody still observed at t weighs 1 / G(t).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -60,8 +61,11 @@ class CensoringCurve:
         the product-limit form (infinitesimal jackknife).
         """
         side: Literal["left", "right"] = "left" if before else "right"
+        return self.influence_at(np.searchsorted(self.times, times, side=side), coefficients)
+
+    def influence_at(self, slot: IntArray, coefficients: FloatArray) -> FloatArray:
+        """Do the work of :meth:`influence`, given how many of ``times`` precede each asked time."""
         # A factor at times[k] enters log G(t) for every t whose slot lies beyond k.
-        slot = np.searchsorted(self.times, times, side=side)
         at_slot = np.bincount(slot, weights=coefficients, minlength=self.times.size + 1) * 1.0
         load = np.cumsum(at_slot[::-1])[::-1][1:]
         per_person = np.divide(load, self.spare, out=np.zeros_like(load), where=self.spare > 0)
@@ -104,10 +108,21 @@ class WeightedSample:
     own_training: bool
     cluster: IntArray | None
 
+    @cached_property
+    def slot(self) -> IntArray:
+        """How many times of the curve precede each person's exit."""
+        if self.own_training:
+            return self.curve.position
+        return np.searchsorted(self.curve.times, self.columns.duration, side="left")
+
+    @cached_property
+    def _event_weight(self) -> FloatArray:
+        survival = np.concatenate([[1.0], self.curve.survival])[self.slot]
+        return np.divide(1.0, survival, out=np.zeros_like(survival), where=survival > 0)
+
     def event_weight(self) -> FloatArray:
         """Return 1 / G(T-) of everybody, 0 where it does not exist."""
-        survival = self.curve.before(self.columns.duration)
-        return np.divide(1.0, survival, out=np.zeros_like(survival), where=survival > 0)
+        return self._event_weight
 
     def survivor_weight(self, t: float) -> float:
         """Return 1 / G(t).
@@ -129,7 +144,7 @@ class WeightedSample:
 
     def require_weights(self, needed: FloatArray) -> None:
         """Raise SC-608 where a person who counts has no weight."""
-        if np.any((needed > 0) & (self.curve.before(self.columns.duration) <= 0)):
+        if np.any((needed > 0) & (self._event_weight == 0)):
             raise error(
                 "SC-608",
                 expected="training follow-up that covers every counted event",
@@ -176,8 +191,7 @@ class WeightedSample:
 
     def through_events(self, coefficients: FloatArray) -> FloatArray:
         """Return training influence on sum(coefficients * log G(T-))."""
-        used = coefficients != 0
-        return self.curve.influence(self.columns.duration[used], coefficients[used], before=True)
+        return self.curve.influence_at(self.slot, coefficients)
 
 
 def weighted_sample(

@@ -76,8 +76,9 @@ class TestResult:
 
 
 def chi_square(statistic: float, degrees_of_freedom: int) -> TestResult:
-    """Return the upper-tail test of a chi-square statistic."""
-    p_value = float(special.chdtrc(degrees_of_freedom, max(statistic, 0.0)))
+    """Return the upper-tail test of a chi-square statistic; p is 1 where nothing can vary."""
+    tail = special.chdtrc(degrees_of_freedom, max(statistic, 0.0)) if degrees_of_freedom else 1.0
+    p_value = float(tail)
     return TestResult(float(statistic), int(degrees_of_freedom), p_value)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -70,13 +70,24 @@ class CoxFit:
     likelihood_ratio: TestResult
     wald: TestResult
     score_test: TestResult
-    concordance: Estimate
     baseline_hazard: pd.DataFrame
     covariance: FloatArray
     n: int
     events: int
     strata: tuple[Any, ...]
     _data: _Data = field(repr=False, compare=False)
+
+    @cached_property
+    def concordance(self) -> Estimate:
+        """Concordance of the linear predictor with the data it was fitted to."""
+        setting, data = self._data.setting, self._data
+        return stratified_concordance(
+            setting.columns,
+            ((setting.x - data.mean) / data.scale) @ data.standardised,
+            entry=setting.entry,
+            stratum=setting.strata[0],
+            cluster=setting.cluster,
+        )
 
     @property
     def aic(self) -> float:
@@ -170,8 +181,10 @@ class CoxFit:
 
 @dataclass(frozen=True)
 class _Data:
-    """What later questions to a fit need: sorted data, derivatives, scaling."""
+    """What later questions to a fit need: data as given and sorted, derivatives, scaling."""
 
+    setting: _Setting
+    standardised: FloatArray
     sets: RiskSets
     fitted: Likelihood
     mean: FloatArray
@@ -275,8 +288,17 @@ def _fit(setting: _Setting) -> CoxFit:
     used = model if cluster is None else robust
     pull = null.gradient
     score_statistic = float(pull @ inverse_information(null.information, setting.names) @ pull)
-    data = _Data(sets, fitted, mean, scale=scale, model_covariance=model / np.outer(scale, scale),
-                 curve=_pooled_curve(setting), clustered=cluster is not None)  # fmt: skip
+    data = _Data(
+        setting,
+        beta,
+        sets=sets,
+        fitted=fitted,
+        mean=mean,
+        scale=scale,
+        model_covariance=model / np.outer(scale, scale),
+        curve=_pooled_curve(setting),
+        clustered=cluster is not None,
+    )
     return CoxFit(
         coefficients=coefficient_table(
             setting.names,
@@ -290,9 +312,6 @@ def _fit(setting: _Setting) -> CoxFit:
         likelihood_ratio=chi_square(2 * (fitted.value - null.value), beta.size),
         wald=chi_square(float(beta @ np.linalg.pinv(used) @ beta), beta.size),
         score_test=chi_square(score_statistic, beta.size),
-        concordance=stratified_concordance(
-            columns, z @ beta, entry=setting.entry, stratum=setting.strata[0], cluster=cluster
-        ),
         baseline_hazard=baseline_table(sets, fitted, setting.strata[1]),
         covariance=used / np.outer(scale, scale),
         n=len(columns),

@@ -51,6 +51,13 @@ class SurvivalCurve:
         """Return survival at time ``t`` (scalar or array); the last value beyond follow-up."""
         return step_value(self.times, self.survival, t, before_first=1.0)
 
+    def ci_at(self, t: Any) -> tuple[Any, Any]:
+        """Return both limits at time ``t``, scalar or array."""
+        return (
+            step_value(self.times, self.ci_low, t, before_first=1.0),
+            step_value(self.times, self.ci_high, t, before_first=1.0),
+        )
+
     def number_at_risk(self, t: Any) -> Any:
         """Return how many are still under observation at ``t`` (exit at or after ``t``)."""
         values = np.append(self.at_risk, 0.0)[np.searchsorted(self.times, t, side="left")]
