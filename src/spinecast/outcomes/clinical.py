@@ -112,7 +112,7 @@ def osta(age: Any, weight: Any) -> PointScore:
 def _weight_minus_age(age: Any, weight: Any, *, threshold: float, name: str) -> PointScore:
     years = number_column(age, "age")
     mass = number_column(weight, "weight", length=years.size)
-    # A tenth of rounding keeps 0.2 * 5 from becoming 0.
+    # Rounding first keeps 0.2 * 5 from becoming 0.9999 and then 0.
     points = np.trunc(np.round(0.2 * (mass - years), 9))
     return PointScore(name, points, points < threshold)
 
@@ -143,8 +143,8 @@ def orai(age: Any, weight: Any, estrogen: Any) -> PointScore:
 def frax_table(visits: pd.DataFrame, sex: Any, *, country: int, score_unit: str) -> pd.DataFrame:
     """Lay visits out as the 13 columns of FRAX's bulk table.
 
-    Unknown risk factors become 0 ("no"), as that tool asks; unknown femoral neck
-    density and ages outside 40-90 are left for it to judge: ages are refused here.
+    Unknown risk factors become 0 ("no"), as that tool asks of its users: count them
+    first and say so. Unknown femoral neck density stays empty.
 
     Parameters
     ----------
