@@ -209,6 +209,23 @@ def test_a_visit_before_the_one_it_follows_is_sc306(folder):
     assert codes_of(folder.load(), folder.line("visits", 7)) == ["SC-306"]
 
 
+def test_a_first_visit_before_birth_is_refused_for_that_reason(folder):
+    with_dates(folder)
+    folder.set("visits", 2, date="1949-01-01")
+    quarantine = folder.load().quarantine.set_index("source")
+    assert quarantine.loc[folder.line("visits", 2), "code"] == "SC-306"
+    assert "birth" in quarantine.loc[folder.line("visits", 2), "reason"]
+
+
+def test_a_third_visit_before_the_second_is_sc306_even_after_the_baseline(folder):
+    with_dates(folder)
+    third = folder["visits"].loc[3].to_dict() | {"visit": 2, "date": "2011-06-30"}
+    folder.append("visits", **third)
+    cohort = folder.load()
+    assert codes_of(cohort, folder.line("visits", 2 * N_PEOPLE)) == ["SC-306"]
+    assert len(cohort.quarantine) == 1
+
+
 def test_an_age_that_contradicts_the_dates_is_sc314(folder):
     with_dates(folder)
     folder["visits"]["age"] = [60.0, 62.0] * N_PEOPLE
@@ -575,7 +592,8 @@ def write_film(path: Path, **tags: object) -> None:
 
 def test_bare_dicom_films_are_described_by_their_headers_and_broken_ones_quarantined(tmp_path):
     write_film(tmp_path / "anna" / "1.dcm", ViewPosition="LL", PixelSpacing=[0.2, 0.3])
-    write_film(tmp_path / "bert" / "no_suffix", ViewPosition="AP", Manufacturer="GE")
+    (tmp_path / "anna" / "readme.txt").write_text("no film at all " * 64)
+    write_film(tmp_path / "bert" / "1.2.840.7", ViewPosition="AP", Manufacturer="GE")
     (tmp_path / "carl.dcm").write_bytes(b"not a film")
     cohort = open_cohort(str(tmp_path)).load()
     films = cohort.images.set_index("person_id")

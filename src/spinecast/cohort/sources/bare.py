@@ -33,8 +33,7 @@ def _is_own_file(path: Path, root: Path) -> bool:
 def _is_image(path: Path) -> bool:
     if path.name.lower().endswith(SUFFIXES):
         return True
-    if path.suffix:
-        return False
+    # Scanners name files after UIDs, so what looks like a suffix may be a number.
     with path.open("rb") as handle:
         return handle.read(_PREAMBLE + 4)[_PREAMBLE:] == b"DICM"
 
