@@ -84,6 +84,22 @@ def test_pairs_back_in_time_or_of_unequal_length_are_refused():
         ImagePairs(np.array([0]), np.array([1, 2]), np.array([1.0]))
 
 
+def test_a_gap_of_unknown_length_is_kept_unknown_and_unsaid(pair, latents):
+    unknown = ImagePairs(np.arange(0, 24, 2), np.arange(1, 24, 2), np.full(12, np.nan))
+    sampler = PairSampler(
+        pair,
+        latents,
+        attributes=people(24),
+        pairs=unknown,
+        training=PromptTraining(self_share=0.0),
+        settings=settings(1),
+    )
+    later = pair.prompt.text.tokenizer.vocabulary["years later"]
+    for epoch in range(10):
+        for *_, tokens in sampler.batches()(epoch):
+            assert later not in tokens
+
+
 def test_the_autoencoder_learns_and_its_latents_are_scaled():
     store = Arrays(smooth_images(32))
     module, result = fit_autoencoder(

@@ -79,19 +79,7 @@ def feature_maps(
     ModelError
         SC-404 for images of another shape, SC-407 for blocks or timesteps that do not exist.
     """
-    existing = len(up_path(pair.structure.unet))
-    wanted = tuple(range(existing)) if blocks is None else tuple(blocks)
-    if not set(wanted) <= set(range(existing)):
-        raise error(
-            "SC-407", expected=f"blocks 0 to {existing - 1}", got=str(wanted), where="feature maps"
-        )
-    if not all(0 <= t < pair.config.noise.timesteps for t in timesteps):
-        raise error(
-            "SC-407",
-            expected=f"timesteps 0 to {pair.config.noise.timesteps - 1}",
-            got=str(tuple(timesteps)),
-            where="feature maps",
-        )
+    wanted = _existing_blocks(pair, blocks, timesteps)
     run = SamplingRun.prepare(
         pair,
         torch.as_tensor(images, dtype=torch.float32).to(pair.device),
@@ -109,6 +97,21 @@ def feature_maps(
             maps, explained = principal_maps(held, components=components)
             found.append(FeatureMap(block, timestep, maps, explained))
     return found
+
+
+def _existing_blocks(
+    pair: DiffXPair, blocks: Sequence[int] | None, timesteps: Sequence[int]
+) -> tuple[int, ...]:
+    existing, length = len(up_path(pair.structure.unet)), pair.config.noise.timesteps
+    wanted = tuple(range(existing)) if blocks is None else tuple(blocks)
+    if not set(wanted) <= set(range(existing)) or not set(timesteps) <= set(range(length)):
+        raise error(
+            "SC-407",
+            expected=f"blocks 0 to {existing - 1}, timesteps 0 to {length - 1}",
+            got=f"{wanted} and {tuple(timesteps)}",
+            where="feature maps",
+        )
+    return wanted
 
 
 def principal_maps(features: np.ndarray, *, components: int = 3) -> tuple[np.ndarray, np.ndarray]:

@@ -50,7 +50,7 @@ class ImagePairs:
     baseline, follow_up
         Rows, (k,) int.
     years
-        Time between them, (k,), positive.
+        Time between them, (k,), positive; NaN where only the order is known.
 
     Raises
     ------
@@ -65,7 +65,7 @@ class ImagePairs:
     def __post_init__(self) -> None:
         if not len(self.baseline) == len(self.follow_up) == len(self.years):
             raise error("SC-407", expected="pairs of one length", got="several", where="pairs")
-        if len(self.years) and not np.all(np.asarray(self.years) > 0):
+        if np.any(np.asarray(self.years, dtype=float) <= 0):
             raise error(
                 "SC-407",
                 expected="follow-ups after their baseline",
