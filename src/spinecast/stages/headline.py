@@ -1,0 +1,297 @@
+"""The headline: what the study was asked to show, what it shows, and the naive alternative."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from spinecast.report.digits import write_interval, write_number, write_p
+from spinecast.report.goods import Estimate, HeadlineRow, Target
+from spinecast.report.tables import write_estimate
+from spinecast.stages.saved_run import SavedRun
+
+_SHARE_OF_BEST = 0.95
+_ALPHA = 0.01
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the headline: the names of its estimate, and the row as the page shows it."""
+
+    analysis: str
+    term: str
+    row: HeadlineRow
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Estimates and recovery rows looked up by name."""
+
+    saved: SavedRun
+    recovery: pd.DataFrame
+
+    def estimate(self, analysis: str, term: str) -> Estimate | None:
+        found = self.saved.estimate(analysis, term)
+        return found if found is not None and math.isfinite(found.value) else None
+
+    def value(self, analysis: str, term: str, default: float = math.nan) -> float:
+        found = self.estimate(analysis, term)
+        return default if found is None else found.value
+
+    def recovered(self, analysis: str, term: str) -> dict[str, Any] | None:
+        table = self.recovery
+        rows = table[(table["analysis"] == analysis) & (table["term"] == term)]
+        return None if rows.empty else dict(rows.iloc[0])
+
+
+def headline_lines(saved: SavedRun, recovery: pd.DataFrame) -> list[Line]:
+    """Return the lines of the headline that the run has estimates for.
+
+    Parameters
+    ----------
+    saved
+        The run.
+    recovery
+        As ``recovery.recover`` returns it; empty for real cohorts.
+    """
+    found = _Found(saved, recovery)
+    chapters: tuple[Callable[[_Found], list[Line | None]], ...] = (
+        _reconstruction, _follow_up, _age, _groups, _models, _speed,
+    )  # fmt: skip
+    return [line for chapter in chapters for line in chapter(found) if line is not None]
+
+
+def headline_json(lines: list[Line]) -> list[dict[str, str]]:
+    """Return the lines as plain text for the table of the command line."""
+    return [
+        {
+            "analysis": line.analysis,
+            "term": line.term,
+            "estimate": _written(line),
+            "target": _target_words(line.row),
+            "met": _met_word(line.row),
+        }
+        for line in lines
+    ]
+
+
+def _written(line: Line) -> str:
+    e = line.row.estimate
+    if line.term == "log_rank":
+        return f"χ² {write_number(e.value, 1)}, p {write_p(e.p_value)}"
+    return write_interval(e.value, e.ci_low, e.ci_high, null=line.row.null)
+
+
+def _target_words(row: HeadlineRow) -> str:
+    if row.target is None:
+        return "-"
+    return row.target.wording or f"{row.target.sense} {row.target.threshold:g}"
+
+
+def _met_word(row: HeadlineRow) -> str:
+    if row.met is not None:
+        return "yes" if row.met else "no"
+    if row.target is None:
+        return "-"
+    return "yes" if row.target.is_met(row.estimate.value) else "no"
+
+
+def _line(found: _Found, analysis: str, term: str, *, label: str, **fields: Any) -> Line | None:
+    estimate = found.estimate(analysis, term)
+    if estimate is None:
+        return None
+    return Line(analysis, term, HeadlineRow(label, estimate, **fields))
+
+
+def _reconstruction(found: _Found) -> list[Line | None]:
+    lines = []
+    measures = (("ms_ssim", "MS-SSIM", 0.85, ""), ("psnr", "PSNR", 26.0, " dB"))
+    for term, name, threshold, unit in measures:
+        single = found.estimate("reconstruction", f"{term}_single_ldm")
+        alone = found.estimate("reconstruction", f"{term}_autoencoder")
+        target = Target(
+            max(threshold, -math.inf if single is None else single.value),
+            wording=f"at least {threshold:g}{unit}, above the single LDM",
+        )
+        words = ""
+        if alone is not None:
+            words = (
+                f"The autoencoder alone keeps {write_estimate(alone)}; the pair cannot do better."
+            )
+        lines.append(
+            _line(
+                found,
+                "reconstruction",
+                term,
+                label=f"Copy of a film by the pair, {name}{_in(unit)}",
+                naive=single,
+                naive_label="single LDM",
+                target=target,
+                comment=words,
+                key=term == "ms_ssim",
+            )
+        )
+        lines += [
+            _line(
+                found,
+                "reconstruction",
+                f"{term}{suffix}",
+                label=f"Copy of a film by {words}, {name}{_in(unit)}",
+            )
+            for suffix, words in (("_autoencoder", "the autoencoder"), ("_single_ldm", "one LDM"))
+        ]
+    return lines
+
+
+def _in(unit: str) -> str:
+    return f" ({unit.strip()})" if unit else ""
+
+
+def _follow_up(found: _Found) -> list[Line | None]:
+    persistence = found.estimate("follow_up", "pearson_r_persistence")
+    threshold = max(0.75, -math.inf if persistence is None else persistence.value)
+    gain = found.estimate("follow_up", "pearson_r_gain")
+    words = "" if gain is None else f"Gain over persistence {write_estimate(gain, null=0.0)}."
+    against_copy = found.estimate("follow_up", "image_skill_against_copy")
+    copy_words = ""
+    if against_copy is not None:
+        against = write_estimate(against_copy, null=0.0)
+        copy_words = f"Against the model's own copy, as smooth as a drawing: {against}."
+    return [
+        _line(
+            found, "follow_up", "pearson_r", label="Generated against real follow-up score, r",
+            naive=persistence, naive_label="persistence", key=True, comment=words,
+            target=Target(threshold, wording="at least 0.75, above persistence"),
+        ),
+        _line(
+            found, "follow_up", "pearson_r_persistence", label="Baseline against follow-up score, r"
+        ),
+        _line(
+            found, "follow_up", "bias", label="Generated minus real score, mean", null=0.0,
+            comment=f"sd of differences {write_number(found.value('follow_up', 'sd'), 2)}",
+        ),
+        _line(
+            found, "follow_up", "image_skill", label="Image skill over no change",
+            naive=Estimate(0.0), naive_label="no change", target=Target(0.0, "above"), null=0.0,
+            comment=copy_words,
+        ),
+    ]  # fmt: skip
+
+
+def _age(found: _Found) -> list[Line | None]:
+    real = found.estimate("generated_age", "r_squared_acquired")
+    no_age = real is not None and real.value <= 0
+    words = (
+        "The regressor reads no age off real films either, so the fraction means nothing."
+        if no_age
+        else ""
+    )
+    return [
+        _line(
+            found, "generated_age", "r_squared", label="Age read off generated films, R²",
+            naive=real, naive_label="real test films",
+        ),
+        _line(
+            found, "generated_age", "r_squared_acquired", label="Age read off real test films, R²"
+        ),
+        _line(
+            found, "generated_age", "fraction_of_acquired", target=Target(0.9), comment=words,
+            label="Age on generated films, share of the R² on real ones",
+            met=False if no_age else None,
+        ),
+    ]  # fmt: skip
+
+
+def _groups(found: _Found) -> list[Line | None]:
+    lower = found.estimate("risk_groups", "hazard_ratio_lh")
+    lines = [
+        _line(
+            found, "risk_groups", "hazard_ratio_lh", label="Hazard ratio, LH against LL", null=1.0,
+            target=Target(1.0, "above", "above LL (1)"),
+        ),
+        _line(
+            found, "risk_groups", "hazard_ratio_high", label="Hazard ratio, HIGH against LL",
+            null=1.0, key=True,
+            target=Target(
+                max(1.0, math.nan if lower is None else lower.value), "above",
+                "LL < LH < HIGH",
+            ),
+            naive=lower, naive_label="LH against LL",
+        ),
+    ]  # fmt: skip
+    test = found.estimate("risk_groups_out_of_fold", "log_rank")
+    if test is not None:
+        row = HeadlineRow(
+            "Log-rank χ², people scored out of fold", test, met=test.p_value < _ALPHA,
+            target=Target(_ALPHA, "below", f"p < {_ALPHA:g}"), comment=f"p {write_p(test.p_value)}",
+        )  # fmt: skip
+        lines.append(Line("risk_groups_out_of_fold", "log_rank", row))
+    return lines
+
+
+def _models(found: _Found) -> list[Line | None]:
+    best = found.recovered("models", "c_index")
+    target, words = None, ""
+    if best is not None and math.isfinite(best["truth"]):
+        ceiling = float(best["truth"])
+        target = Target(
+            _SHARE_OF_BEST * ceiling,
+            wording=f"at least {_SHARE_OF_BEST:g} of the best possible ({ceiling:.3f})",
+        )
+        share = found.recovered("models", "c_index_share_of_best")
+        if share is not None:
+            interval = write_interval(share["estimate"], share["ci_low"], share["ci_high"])
+            words = f"{interval} of what the true risk reaches on the same people."
+    age = found.estimate("models", "c_index_age_cox")
+    lines = [
+        _line(
+            found, "models", "c_index", label="c-index, scores + clinical", naive=age,
+            naive_label="age alone", target=target, key=True, comment=words, null=0.5,
+        )
+    ]  # fmt: skip
+    for other, name in (("age", "age alone"), ("baseline_score", "the baseline score alone")):
+        lines.append(
+            _line(
+                found,
+                "models",
+                f"c_index_gain_scores_clinical_over_{other}",
+                null=0.0,
+                label=f"Gain in c-index over {name}, paired",
+                target=Target(0.0, "above"),
+            )
+        )
+    lines.append(_line(found, "models", "likelihood_ratio", label="Likelihood-ratio χ²"))
+    for years in found.saved.settings.risk.times:
+        term = f"auroc_{years:g}y"
+        lines.append(
+            _line(
+                found,
+                "models",
+                term,
+                label=f"AUROC at {years:g} y, scores + clinical",
+                null=0.5,
+                naive=found.estimate("models", f"{term}_age_cox"),
+                naive_label="age alone",
+            )
+        )
+    return lines
+
+
+def _speed(found: _Found) -> list[Line | None]:
+    generation = found.saved.settings.generation
+    futures = (len(generation.horizons) + 1) * generation.draws
+    return [
+        _line(
+            found, "speed", "seconds_per_patient", target=Target(60.0, "at most"), key=True,
+            label=f"Seconds per patient ({futures} futures)",
+            comment="Interval: fastest and slowest patient timed.",
+        ),
+        _line(
+            found, "speed", "ratio_unshared", null=1.0,
+            label="Time of running both branches for every draw, against ours",
+        ),
+    ]  # fmt: skip

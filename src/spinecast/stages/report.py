@@ -1,0 +1,208 @@
+"""Stage `report`: the published tables and one page, from what the other stages saved. No torch."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from spinecast.errors import StatisticsError
+from spinecast.files import read_json, write_bytes, write_json, write_table, write_text
+from spinecast.report import Section, render_page
+from spinecast.report.sections import headline_section
+from spinecast.report.tables import frame_table
+from spinecast.run import RunFolder, StageContext, settings_from_dict
+from spinecast.stages import (
+    report_cohort,
+    report_models,
+    report_pictures,
+    report_risk,
+    report_scores,
+    report_trust,
+)
+from spinecast.stages.headline import Line, headline_json, headline_lines
+from spinecast.stages.recovery import read_recovery, recover
+from spinecast.stages.saved_run import AbsentError, SavedRun
+from spinecast.stages.settings import FollowUpSettings
+
+NEEDS = (
+    "cohort", "images", "generator", "scorers", "scores", "follow_up", "agreement", "risk",
+)  # fmt: skip
+#: What the stage writes, by its place at the top of the run folder.
+PUBLISHED = {
+    "estimates.csv": "estimates.csv",
+    "recovery.csv": "recovery.csv",
+    "headline.json": "headline.json",
+    "index.html": "report/index.html",
+}
+_PARTS: tuple[tuple[str, Callable[[SavedRun], Section]], ...] = (
+    ("Flow of people and films", report_cohort.flow),
+    ("Table 1", report_cohort.table_one),
+    ("Quarantine", report_cohort.quarantine),
+    ("Futures beside the real follow-up", report_pictures.strips),
+    ("Draws of one future", report_pictures.draws),
+    ("Fidelity", report_pictures.fidelity),
+    ("Age of generated films", report_scores.ages),
+    ("Nearest training films", report_pictures.neighbours),
+    ("What the layers hold", report_pictures.features),
+    ("Generated against real follow-up scores", report_scores.agreement),
+    ("Score distributions", report_scores.distributions),
+    ("Uncertain people", report_scores.uncertainty),
+    ("Where the score looked", report_scores.attribution),
+    ("Films unlike the training films", report_scores.familiarity),
+    ("Risk groups", report_risk.risk_groups),
+    ("Groups over the years", report_risk.trajectories),
+    ("Discrimination over time", report_models.auroc),
+    ("Models side by side", report_models.models),
+    ("Calibration", report_models.calibrated),
+    ("Decision curve", report_models.decision),
+    ("Treatment scenario", report_models.treatment),
+)
+
+
+def make_report(context: StageContext) -> None:
+    """Write `estimates.csv`, `recovery.csv`, `headline.json` and `index.html`."""
+    saved = SavedRun(
+        context.needs, context.settings, context.source, context.seed, dict(context.options)
+    )
+    context.progress(0.0, "beside the truth")
+    comparison = recover(saved)
+    context.progress(0.4, "page")
+    write_report(saved, comparison, folder=context.folder, record=_record(saved.top))
+
+
+def rebuild_report(run: RunFolder) -> Path:
+    """Build the page of a run again from its saved files; no model is loaded.
+
+    The truth is not asked again: the saved `recovery.csv` stands.
+
+    Returns
+    -------
+    Path
+        The page, at its published place.
+
+    Raises
+    ------
+    RunError
+        SC-703 where a stage that the page needs is not finished.
+    """
+    record = run.record
+    saved = SavedRun(
+        {name: run.stage_path(name) for name in NEEDS},
+        settings_from_dict(FollowUpSettings, record["settings"]),
+        record["source"],
+        record["seed"],
+        dict(record.get("options", {})),
+    )
+    with run.locked():
+        folder = run.stage_path("report")
+        comparison = read_recovery(folder / "recovery.csv")
+        write_report(saved, comparison, folder=folder, record=record)
+        for name, place in PUBLISHED.items():
+            write_bytes(run.path / place, (folder / name).read_bytes())
+    return run.path / PUBLISHED["index.html"]
+
+
+def write_report(
+    saved: SavedRun, comparison: pd.DataFrame, *, folder: Path, record: Mapping[str, Any]
+) -> None:
+    """Write the tables and the page into ``folder``."""
+    lines = headline_lines(saved, comparison)
+    write_table(folder / "estimates.csv", saved.estimates)
+    write_table(folder / "recovery.csv", comparison)
+    write_json(folder / "headline.json", headline_json(lines))
+    sections = page_sections(saved, comparison, lines=lines, record=record)
+    page = render_page(
+        "Follow-up radiographs, fracture scores and risk groups",
+        sections,
+        simulated=saved.simulated,
+        meta=_meta(saved, record),
+    )
+    write_text(folder / "index.html", page)
+
+
+def page_sections(
+    saved: SavedRun,
+    comparison: pd.DataFrame,
+    *,
+    lines: list[Line],
+    record: Mapping[str, Any],
+) -> list[Section]:
+    """Return every section there are data for, then the list of those there are none for."""
+    sections = [_headline(saved, lines)]
+    missing: list[tuple[str, str]] = []
+
+    def take(title: str, make: Callable[[], Section | list[Section]]) -> None:
+        try:
+            made = make()
+        except AbsentError as why:
+            missing.append((title, str(why)))
+        except StatisticsError as problem:
+            missing.append((title, problem.message))
+        else:
+            sections.extend(made if isinstance(made, list) else [made])
+
+    for title, part in _PARTS:
+        take(title, lambda part=part: part(saved))  # type: ignore[misc]
+    take("Recovery of the known truth", lambda: report_trust.recovery(comparison))
+    take("Published numbers", lambda: report_trust.published(saved))
+    sections.append(report_trust.limits(saved))
+    if missing:
+        sections.append(_missing_section(missing))
+    anchors = [*(section.anchor for section in sections), "checklist", "provenance"]
+    sections.append(report_trust.checklist(saved, anchors))
+    sections.append(report_trust.provenance(saved, record))
+    return sections
+
+
+def _headline(saved: SavedRun, lines: list[Line]) -> Section:
+    test = saved.films[1]
+    test = test[test["split"] == "test"]
+    whose = "simulated test people" if saved.simulated else "test people"
+    text = (
+        f"Measured on {test['person_id'].nunique():,} {whose} ({len(test):,} films) that no "
+        "network and no threshold has seen."
+    )
+    return headline_section([line.row for line in lines], text=text)
+
+
+def _missing_section(missing: list[tuple[str, str]]) -> Section:
+    frame = pd.DataFrame(missing, columns=["section", "why it is not here"])
+    return Section(
+        title="What is not on this page",
+        anchor="absent",
+        group="How far to trust it",
+        markup="The saved files hold nothing to make these sections of.",
+        tables=(frame_table(frame),),
+    )
+
+
+def _meta(saved: SavedRun, record: Mapping[str, Any]) -> dict[str, Any]:
+    environment = read_json(saved.top / "environment.json")
+    cohort = "" if saved.simulated else (
+        f"Cohort {saved.cohort.name}: {len(saved.cohort.people):,} people, "
+        f"{len(saved.cohort.images):,} films. For research only; it does not speak for people who "
+        "are not like them."
+    )  # fmt: skip
+    return {
+        "subtitle": "A film, its drawn futures, the score of each, and who fractured: study S2 "
+        "(Diff-X and VERTE-X).",
+        "cohort": cohort,
+        "facts": {
+            "study": record.get("study", ""),
+            "preset": record.get("preset", ""),
+            "source": saved.source if saved.simulated else saved.cohort.name,
+            "seed": saved.seed,
+            "version": environment["spinecast"],
+        },
+    }
+
+
+def _record(top: Path) -> dict[str, Any]:
+    return tomllib.loads((top / "study.toml").read_text(encoding="utf-8"))
+
+
+__all__ = ["make_report", "page_sections", "rebuild_report", "write_report"]
