@@ -10,7 +10,7 @@ import pandas as pd
 from spinecast.cohort import Cohort, CohortSource, open_cohort
 from spinecast.cohort.eligibility import Flow, Rule, followup_xray_rules, select_eligible
 from spinecast.cohort.leakage import check_leakage, quarantine_images
-from spinecast.cohort.splits import split_people, strata_of, write_splits
+from spinecast.cohort.splits import read_splits, split_people, strata_of, write_splits
 from spinecast.cohort.table_one import table_one
 from spinecast.files import read_json, write_json, write_table
 from spinecast.images.store import ImageStore, prepare_store
@@ -125,7 +125,7 @@ def read_images(folder: Path) -> tuple[ImageStore, pd.DataFrame]:
     """
     store = ImageStore.open(folder / "store")
     cohort = read_cohort(folder)
-    splits = pd.read_csv(folder / "splits.csv", dtype={"person_id": str})
+    splits = read_splits(folder / "splits.csv", person_ids=cohort.people["person_id"].tolist())
     index = cohort.images[cohort.images["image_id"].isin(set(store.ids))]
     index = index.merge(splits, on="person_id").merge(
         cohort.people[["person_id", "sex"]], on="person_id"
