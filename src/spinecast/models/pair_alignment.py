@@ -84,7 +84,7 @@ def align(moving: torch.Tensor, fixed: torch.Tensor) -> torch.Tensor:
 
 
 def estimate_pose(moving: torch.Tensor, fixed: torch.Tensor) -> torch.Tensor:
-    """Return each pair's pose, (n, 4): shifts down and right in shares of the rows, turn, log scale.
+    """Return each pose, (n, 4): shifts down and right by shares of the rows, turn, log scale.
 
     Maximises the correlation inside the common field, from coarse to fine, with a weak
     pull towards no movement.
