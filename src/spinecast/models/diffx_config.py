@@ -81,6 +81,7 @@ PAPER = DiffXConfig(
         latent_channels=4,
         norm_groups=32,
         mid_attention=True,
+        linear_path=False,
         kl_weight=1e-6,
     ),
     unet=UNetConfig(
@@ -101,7 +102,7 @@ DEMO = DiffXConfig()
 #: For tests; ours.
 TINY = DiffXConfig(
     autoencoder=AutoencoderConfig(
-        image_shape=(64, 32), patch=2, block_out_channels=(8, 16), norm_groups=4
+        image_shape=(64, 32), patch=2, block_out_channels=(8, 16), latent_channels=4, norm_groups=4
     ),
     unet=UNetConfig(block_out_channels=(16, 16, 16), norm_groups=4),
     text=TextConfig(width=16, layers=1),
