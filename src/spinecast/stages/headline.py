@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -65,6 +65,11 @@ def headline_lines(saved: SavedRun, recovery: pd.DataFrame) -> list[Line]:
     return [line for chapter in chapters for line in chapter(found) if line is not None]
 
 
+def page_rows(lines: list[Line]) -> list[HeadlineRow]:
+    """Return the rows the page shows: those with a target or a naive alternative."""
+    return [line.row for line in lines if line.row.target is not None or line.row.naive is not None]
+
+
 def headline_json(lines: list[Line]) -> list[dict[str, str]]:
     """Return the lines as plain text for the table of the command line."""
     return [
@@ -104,7 +109,19 @@ def _line(found: _Found, analysis: str, term: str, *, label: str, **fields: Any)
     estimate = found.estimate(analysis, term)
     if estimate is None:
         return None
-    return Line(analysis, term, HeadlineRow(label, estimate, **fields))
+    return Line(analysis, term, _with_doubt(HeadlineRow(label, estimate, **fields)))
+
+
+def _with_doubt(row: HeadlineRow) -> HeadlineRow:
+    """Say in the comment where a target is met, but not by the whole interval."""
+    if row.target is None or row.met is not None or not row.target.is_met(row.estimate.value):
+        return row
+    limits = (row.estimate.ci_low, row.estimate.ci_high)
+    if not all(map(math.isfinite, limits)) or row.target.is_met_throughout(row.estimate):
+        return row
+    side = "below" if row.target.sense in {"at least", "above"} else "above"
+    words = f"The interval reaches {side} the target. {row.comment}".strip()
+    return replace(row, met=True, comment=words)
 
 
 def _reconstruction(found: _Found) -> list[Line | None]:
@@ -284,11 +301,14 @@ def _models(found: _Found) -> list[Line | None]:
 def _speed(found: _Found) -> list[Line | None]:
     generation = found.saved.settings.generation
     futures = (len(generation.horizons) + 1) * generation.draws
+    ratio = found.estimate("speed", "ratio_unshared")
+    words = "Interval: fastest and slowest patient timed."
+    if ratio is not None:
+        words += f" Running both branches for every draw takes {ratio.value:.1f} times as long."
     return [
         _line(
-            found, "speed", "seconds_per_patient", target=Target(60.0, "at most"), key=True,
-            label=f"Seconds per patient ({futures} futures)",
-            comment="Interval: fastest and slowest patient timed.",
+            found, "speed", "seconds_per_patient", target=Target(60.0, "at most"),
+            label=f"Seconds per patient ({futures} futures)", comment=words,
         ),
         _line(
             found, "speed", "ratio_unshared", null=1.0,

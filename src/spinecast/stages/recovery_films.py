@@ -46,15 +46,18 @@ def against_true_futures(rows: Recovered, saved: SavedRun, truth: Any) -> None:
 def true_future_errors(saved: SavedRun, truth: Any) -> pd.DataFrame:
     """Return squared errors per film: drawn mean, unchanged baseline and copy against the truth.
 
+    Of people who truly live that long, one film each.
     The true future repeats the baseline's device, pose and noise, so the unchanged baseline
     shares the noise of the truth, which no drawing can: this test favours no change.
     """
     horizons = saved.settings.generation.horizons
     if not horizons:
         raise AbsentError("No standard horizon was drawn.")
-    films = saved.drawn.drop_duplicates("person_id").head(MOST_FILMS)
-    means, copies = (saved.pixels("follow_up", f"{n}.npy") for n in ("means", "reconstructions"))
     at, rows = len(horizons) - 1, []
+    alive = truth.people().set_index("person_id")["death"] > horizons[at]
+    films = saved.drawn.drop_duplicates("person_id")
+    films = films[alive.loc[films["person_id"]].to_numpy()].head(MOST_FILMS)
+    means, copies = (saved.pixels("follow_up", f"{n}.npy") for n in ("means", "reconstructions"))
     for film in films.to_dict("records"):
         name, place = str(film["image_id"]), int(film["place"])
         later = true_film(truth, name, years=horizons[at], preparation=saved.settings.preparation)
@@ -67,6 +70,8 @@ def true_future_errors(saved: SavedRun, truth: Any) -> pd.DataFrame:
                 "copy": _error(as_unit(copies[place]), later),
             }
         )
+    if not rows:
+        raise AbsentError("No test person whose futures were drawn lives that long.")
     return pd.DataFrame(rows)
 
 

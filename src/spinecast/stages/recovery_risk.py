@@ -28,20 +28,23 @@ def against_best_possible(rows: Recovered, saved: SavedRun, truth: Any) -> None:
     if test.empty:
         raise AbsentError("No test person was judged by the risk models.")
     test = with_true_risk(test, saved, truth)
-    last = max(saved.settings.risk.times)
     for suffix, column, words in (
         ("", "true_risk", "by the true risk"),
         ("_visible", "visible", "by what a film, age and sex can tell"),
     ):
         best = _or_nan(partial(_concordance, test, column))
-        _add_ceiling(rows, saved, f"c_index{suffix}", f"c-index; best {words}", best)
+        _add_ceiling(rows, saved, f"c_index{suffix}", label=f"c-index; best {words}", best=best)
     for years in saved.settings.risk.times:
         best = _or_nan(partial(_auroc, saved, test, years))
         _add_ceiling(
-            rows, saved, f"auroc_{years:g}y", f"AUROC at {years:g} y; best by the true risk", best
+            rows,
+            saved,
+            f"auroc_{years:g}y",
+            label=f"AUROC at {years:g} y; best by the true risk",
+            best=best,
         )
     _add_share(rows, saved, test)
-    _add_expected(rows, saved, truth, last)
+    _add_expected(rows, saved, truth)
 
 
 def with_true_risk(people: pd.DataFrame, saved: SavedRun, truth: Any) -> pd.DataFrame:
@@ -66,7 +69,7 @@ def _endpoint(saved: SavedRun) -> str:
     return endpoint
 
 
-def _add_ceiling(rows: Recovered, saved: SavedRun, term: str, label: str, best: float) -> None:
+def _add_ceiling(rows: Recovered, saved: SavedRun, term: str, *, label: str, best: float) -> None:
     own = saved.estimate("models", term.removesuffix("_visible"))
     if own is None or not np.isfinite(own.value):
         return
@@ -94,8 +97,9 @@ def _add_share(rows: Recovered, saved: SavedRun, test: pd.DataFrame) -> None:
     )  # fmt: skip
 
 
-def _add_expected(rows: Recovered, saved: SavedRun, truth: Any, last: float) -> None:
+def _add_expected(rows: Recovered, saved: SavedRun, truth: Any) -> None:
     """Add the best c-index expected over all pairs of the world, without the luck of one sample."""
+    last = max(saved.settings.risk.times)
     table = truth.best_discrimination(_endpoint(saved), horizons=[last], tau=last)
     found = table[table["statistic"] == "c_index"].set_index("predictor")["value"]
     compared = {

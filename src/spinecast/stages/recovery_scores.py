@@ -25,8 +25,8 @@ def against_true_spines(rows: Recovered, saved: SavedRun, truth: Any) -> None:
     visits = truth.visits()[["person_id", "visit", "years_since_baseline", "prevalent_vf"]]
     people = truth.people().set_index("person_id")
     _add_prevalent(rows, saved, visits)
-    _add_age(rows, saved, visits, people)
-    _add_future(rows, saved, people, truth)
+    _add_age(rows, saved, _true_ages(visits, people))
+    _add_future(rows, saved, truth)
 
 
 def _add_prevalent(rows: Recovered, saved: SavedRun, visits: pd.DataFrame) -> None:
@@ -51,21 +51,24 @@ def _add_prevalent(rows: Recovered, saved: SavedRun, visits: pd.DataFrame) -> No
         )  # fmt: skip
 
 
-def _add_age(rows: Recovered, saved: SavedRun, visits: pd.DataFrame, people: pd.DataFrame) -> None:
+def _true_ages(visits: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
+    """Return true age and acceleration of the spine (years) by person and visit."""
+    known = people.loc[visits["person_id"]]
+    return visits[["person_id", "visit"]].assign(
+        age=known["baseline_age"].to_numpy() + visits["years_since_baseline"].to_numpy(),
+        acceleration=known["acceleration"].to_numpy(),
+    )
+
+
+def _add_age(rows: Recovered, saved: SavedRun, true: pd.DataFrame) -> None:
     """Add the age regressor's error, and whether its gap follows the true acceleration."""
     scores = saved.scores
     table = scores[
         (scores["score"] == "age") & (scores["draw"] < 0) & (scores["split"] == "test")
-    ].merge(visits, on=["person_id", "visit"])
+    ].merge(true, on=["person_id", "visit"])
     if len(table) < _FEWEST:
         return
-    known = people.loc[table["person_id"]]
-    true_age = known["baseline_age"].to_numpy() + table["years_since_baseline"].to_numpy()
-    table = table.assign(
-        gap=table["value"].to_numpy() - true_age,
-        age=true_age,
-        acceleration=known["acceleration"].to_numpy(),
-    )
+    table = table.assign(gap=table["value"] - table["age"])
     table["distance"] = table["gap"].abs()
     for term, label, column in (
         ("bias", "age read minus true age (years)", "gap"),
@@ -94,7 +97,7 @@ def _partial_gap(table: pd.DataFrame) -> float:
     return _correlation(gap, acceleration)
 
 
-def _add_future(rows: Recovered, saved: SavedRun, people: pd.DataFrame, truth: Any) -> None:
+def _add_future(rows: Recovered, saved: SavedRun, truth: Any) -> None:
     """Add GpVF beside the true chance of showing a vertebral fracture by then."""
     horizon = saved.settings.risk.generated_horizon
     table = generated_scores(saved.scores, horizon=horizon)
@@ -102,7 +105,8 @@ def _add_future(rows: Recovered, saved: SavedRun, people: pd.DataFrame, truth: A
     if len(table) < _FEWEST:
         return
     survival = truth.survival([horizon], "vertebral_fracture")[horizon]
-    already = people.loc[table["person_id"], "prevalent_vf"].to_numpy()
+    already = truth.people().set_index("person_id")["prevalent_vf"]
+    already = already.loc[table["person_id"]].to_numpy()
     new = 1 - survival.loc[table["person_id"]].to_numpy()
     table = table.assign(shows=np.where(already > 0, 1.0, new), new=new, free=already == 0)
     years = f"{horizon:g} y"

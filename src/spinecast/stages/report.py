@@ -23,7 +23,7 @@ from spinecast.stages import (
     report_scores,
     report_trust,
 )
-from spinecast.stages.headline import Line, headline_json, headline_lines
+from spinecast.stages.headline import Line, headline_json, headline_lines, page_rows
 from spinecast.stages.recovery import read_recovery, recover
 from spinecast.stages.saved_run import AbsentError, SavedRun
 from spinecast.stages.settings import FollowUpSettings
@@ -166,7 +166,7 @@ def _headline(saved: SavedRun, lines: list[Line]) -> Section:
         f"Measured on {test['person_id'].nunique():,} {whose} ({len(test):,} films) that no "
         "network and no threshold has seen."
     )
-    return headline_section([line.row for line in lines], text=text)
+    return headline_section(page_rows(lines), text=text)
 
 
 def _missing_section(missing: list[tuple[str, str]]) -> Section:

@@ -38,6 +38,7 @@ LABELS = {
     "scores_clinical_frax": "scores + clinical + FRAX",
 }
 _SHOWN = ("scores_clinical", "scores", "baseline_score", "age", "frax")
+_BANDED = ("scores_clinical", "age")
 _RULES = {"frax": "FRAX column alone", "frax_or_groups": "FRAX column, or LH, or HIGH"}
 
 
@@ -87,7 +88,7 @@ def _model_row(saved: SavedRun, name: str, times: tuple[float, ...]) -> dict[str
             "–" if ratio is None else f"{write_number(ratio.value, 1)} ({write_p(ratio.p_value)})"
         )
         found = [saved.estimate("models", f"auroc_{t:g}y_{name}_{method}") for t in times]
-        row[f"AUROC {' / '.join(f'{t:g}' for t in times)} y, {title}"] = " / ".join(
+        row[f"AUROC {' / '.join(f'{t:g}' for t in times)} y, {title}"] = "\u00a0/\u00a0".join(
             "–" if e is None else write_number(e.value, 2) for e in found
         )
     return row
@@ -149,14 +150,17 @@ def auroc(saved: SavedRun) -> Section:
             )  # fmt: skip
         except StatisticsError:
             continue
-        curves.append(
-            CurveData(
-                LABELS[name], np.asarray(times), judged.estimate, judged.ci_low, judged.ci_high
-            )
-        )
+        bands = (judged.ci_low, judged.ci_high) if name in _BANDED else (None, None)
+        curves.append(CurveData(LABELS[name], np.asarray(times), judged.estimate, *bands))
     if not curves:
         raise AbsentError("Too few test people fractured for an AUROC at any whole year.")
-    return auroc_section(curves, simulated=saved.simulated)
+    section = auroc_section(curves, simulated=saved.simulated)
+    words = " and ".join(LABELS[name] for name in _BANDED)
+    return replace(
+        section,
+        markup=f"Cox models, risks as fitted outside the test set. Bands, drawn for {words} only, "
+        "are 95 % intervals.",
+    )
 
 
 def model_people(people: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

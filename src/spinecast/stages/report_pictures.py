@@ -19,9 +19,10 @@ from spinecast.report.sections import (
     neighbours_section,
     strips_section,
 )
+from spinecast.report.tables import estimates_table
 from spinecast.stages.saved_run import AbsentError, SavedRun, as_unit
 
-MOST_STRIPS = 6
+MOST_STRIPS = 4
 _MOST_DRAWS = 2
 _MOST_NEIGHBOURS = 8
 _SAME_TIME = 0.01  # years
@@ -33,6 +34,20 @@ _NAMES = {
     "autoencoder": "autoencoder alone",
     "single": "single LDM",
     "single_inverted": "single LDM, inverted",
+}
+_SUFFIXES = {
+    "": "pair of models",
+    "_autoencoder": "autoencoder alone",
+    "_single_ldm": "single LDM",
+    "_single_ldm_inverted": "single LDM, inverted",
+}
+_ESTIMATES = {
+    f"{term}{suffix}": f"{name}, {words}"
+    for term, name in (("ms_ssim", "MS-SSIM"), ("psnr", "PSNR (dB)"))
+    for suffix, words in _SUFFIXES.items()
+} | {
+    "image_skill": "image skill over no change",
+    "image_skill_against_copy": "image skill over the model's copy of the baseline",
 }
 
 
@@ -102,8 +117,8 @@ def _farthest(horizons: list[float]) -> int:
 
 def fidelity(saved: SavedRun) -> Section:
     """Show how well films are copied by the pair, the autoencoder alone and the single LDM."""
-    table = pd.read_csv(saved.folders["follow_up"] / "fidelity.csv")
-    test = table[table["split"] == "test"]
+    judged = pd.read_csv(saved.folders["follow_up"] / "fidelity.csv")
+    test = judged[judged["split"] == "test"]
     if test.empty:
         raise AbsentError("No test film was copied.")
     measures = {
@@ -114,7 +129,14 @@ def fidelity(saved: SavedRun) -> Section:
     about = estimates["analysis"].eq("reconstruction") | (
         estimates["analysis"].eq("follow_up") & estimates["term"].str.startswith("image_skill")
     )
-    return fidelity_section(measures, estimates[about], simulated=saved.simulated)
+    section = fidelity_section(measures, estimates[about], simulated=saved.simulated)
+    table = estimates_table(
+        estimates[about].drop(columns="p_value"),
+        caption="Means over test people; image skill = 1 − squared error of the mean drawn future "
+        "over that of the alternative, against the real later film",
+        labels=_ESTIMATES,
+    )
+    return replace(section, tables=(table,))
 
 
 def _by_model(test: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:

@@ -31,17 +31,12 @@ _HEADINGS = (
 
 def risk_groups(saved: SavedRun) -> Section:
     """Show Kaplan-Meier and incidence curves, numbers at risk, hazard ratios, cut-offs."""
-    people = saved.test_people
-    if people["group"].nunique() < len(GROUPS) - 1:
-        found = ", ".join(sorted(people["group"].unique()))
-        raise AbsentError(
-            f"All {len(people)} test people fall into one risk group ({found}), so groups cannot "
-            f"be compared. {threshold_words(saved)}"
-        )
-    curves = [_survival(people[people["group"] == g], g) for g in _present(people)]
+    people = _grouped_people(saved)
+    times = _times(people)
+    curves = [_survival(people[people["group"] == g], g, times) for g in _present(people)]
     incidence = []
     if (people["event"] == _DEATH).any():
-        incidence = [_incidence(people[people["group"] == g], g) for g in _present(people)]
+        incidence = [_incidence(people[people["group"] == g], g, times) for g in _present(people)]
     section = risk_groups_section(
         curves,
         forest_rows(saved),
@@ -66,6 +61,18 @@ def risk_groups(saved: SavedRun) -> Section:
     return replace(section, tables=tuple(tables), figures=figures)
 
 
+def _grouped_people(saved: SavedRun) -> pd.DataFrame:
+    """Return the test people; absent where they all fall into one group."""
+    people = saved.test_people
+    if people["group"].nunique() < len(GROUPS) - 1:
+        found = ", ".join(sorted(people["group"].unique()))
+        raise AbsentError(
+            f"All {len(people)} test people fall into one risk group ({found}), so groups cannot "
+            f"be compared. {threshold_words(saved)}"
+        )
+    return people
+
+
 def _present(people: pd.DataFrame) -> list[str]:
     return [g for g in GROUPS if (people["group"] == g).any()]
 
@@ -77,7 +84,7 @@ def _times(people: pd.DataFrame) -> tuple[float, ...]:
     return tuple(float(t) for t in np.arange(0.0, last + 1e-9, step))
 
 
-def _survival(people: pd.DataFrame, label: str) -> CurveData:
+def _survival(people: pd.DataFrame, label: str, times: tuple[float, ...]) -> CurveData:
     curve = kaplan_meier(people["duration"], people["event"] == 1)
     return CurveData(
         label,
@@ -85,12 +92,12 @@ def _survival(people: pd.DataFrame, label: str) -> CurveData:
         np.r_[1.0, curve.survival],
         np.r_[1.0, curve.ci_low],
         np.r_[1.0, curve.ci_high],
-        risk_times=_times(people),
-        at_risk=_at_risk(people),
+        risk_times=times,
+        at_risk=_at_risk(people, times),
     )
 
 
-def _incidence(people: pd.DataFrame, label: str) -> CurveData:
+def _incidence(people: pd.DataFrame, label: str, times: tuple[float, ...]) -> CurveData:
     curve = cumulative_incidence(people["duration"], people["event"])
     return CurveData(
         label,
@@ -98,13 +105,13 @@ def _incidence(people: pd.DataFrame, label: str) -> CurveData:
         np.r_[0.0, curve.incidence],
         np.r_[0.0, curve.ci_low],
         np.r_[0.0, curve.ci_high],
-        risk_times=_times(people),
-        at_risk=_at_risk(people),
+        risk_times=times,
+        at_risk=_at_risk(people, times),
     )
 
 
-def _at_risk(people: pd.DataFrame) -> tuple[int, ...]:
-    return tuple(int((people["duration"] >= t).sum()) for t in _times(people))
+def _at_risk(people: pd.DataFrame, times: tuple[float, ...]) -> tuple[int, ...]:
+    return tuple(int((people["duration"] >= t).sum()) for t in times)
 
 
 def forest_rows(saved: SavedRun) -> list[ForestRow]:
@@ -192,7 +199,7 @@ def _p(value: float) -> str:
 
 def trajectories(saved: SavedRun) -> Section:
     """Show how the mean score of each group moves with the years drawn, and its bone density."""
-    people = saved.test_people
+    people = _grouped_people(saved)
     horizons = saved.settings.generation.horizons
     columns = {0.0: "bpvf"} | {float(h): f"gpvf_{h:g}" for h in horizons}
     columns = {time: name for time, name in columns.items() if name in people}

@@ -19,13 +19,22 @@ from spinecast.report.sections import (
     distributions_section,
     uncertainty_section,
 )
-from spinecast.report.tables import frame_table
+from spinecast.report.tables import estimates_table, frame_table
 from spinecast.scores.aggregate import UNCERTAIN_SD, baseline_scores
 from spinecast.stages.agreement import generated_ages
 from spinecast.stages.saved_run import VERTEBRAL_FRACTURE, AbsentError, SavedRun
 
 _GROUP = "Scores"
 _FEWEST = 3
+_LABELS = {
+    "pearson_r": "correlation r, generated against real",
+    "pearson_r_persistence": "correlation r, persistence (baseline against real)",
+    "pearson_r_gain": "gain in r over persistence",
+    "bias": "bias, generated minus real",
+    "sd": "standard deviation of differences, generated",
+    "bias_persistence": "bias, persistence",
+    "sd_persistence": "standard deviation of differences, persistence",
+}
 
 
 def agreement(saved: SavedRun) -> Section:
@@ -50,7 +59,11 @@ def agreement(saved: SavedRun) -> Section:
     )
     rows = saved.estimates[saved.estimates["analysis"] == "follow_up"]
     rows = rows[~rows["term"].str.startswith("image_skill")]
-    return agreement_section(pair, limits, estimates=rows, simulated=saved.simulated)
+    section = agreement_section(pair, limits, estimates=rows, simulated=saved.simulated)
+    table_of_rows = estimates_table(
+        rows, caption="Test people with a dated later film", labels=_LABELS
+    )
+    return replace(section, tables=(table_of_rows,))
 
 
 def ages(saved: SavedRun) -> Section:
@@ -75,8 +88,10 @@ def ages(saved: SavedRun) -> Section:
         )
     )
     section = age_section(made, real, simulated=saved.simulated)
-    share = saved.estimate("generated_age", "fraction_of_acquired")
-    words = "" if share is None else f"{write_number(share.value)} of the R² on real films remains."
+    share, real_fit = saved.estimate("generated_age", "fraction_of_acquired"), found["acquired"]
+    words = "The regressor reads no age off real films, so it cannot judge drawn ones."
+    if share is not None and real_fit is not None and real_fit.value > 0:
+        words = f"{write_number(share.value, 2)} of the R² on real films remains."
     return replace(
         section,
         markup=f"An age regressor fitted on training people reads test films; points are the "

@@ -101,7 +101,8 @@ def _accuracy_section(rows: pd.DataFrame) -> Section:
         anchor="accuracy",
         group=_GROUP,
         markup="Scores, ages and drawn films against what is true of the same simulated test "
-        "people. True films repeat the baseline's device, pose and noise at the later age.",
+        "people. True films repeat the baseline's device, pose and noise at the later age, of "
+        "people who live that long.",
         tables=(frame_table(frame),),
         note="An unchanged baseline shares its noise with the true later film, a drawing does not: "
         "the comparison of squared errors favours no change.",
