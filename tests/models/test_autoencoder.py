@@ -84,6 +84,17 @@ def test_measuring_the_scale_does_not_change_what_is_decoded(tiny):
     torch.testing.assert_close(tiny.decode(tiny.encode(some_images())), before, atol=1e-5, rtol=0)
 
 
+def test_channels_that_change_the_image_more_weigh_more(tiny):
+    assert torch.equal(tiny.channel_weight, torch.ones(4, 1, 1))
+    small = torch.rand(16, 1, 8, 4, generator=torch.Generator().manual_seed(0))
+    smooth = torch.nn.functional.interpolate(small, size=(64, 32), mode="bilinear")[:, 0]
+    tiny.measure_scale(smooth)
+    weight = tiny.channel_weight.flatten()
+    assert float(weight.mean()) == pytest.approx(1, abs=1e-5)
+    assert weight[0] == weight.max()
+    assert weight[3] == weight.min()
+
+
 def test_the_scale_travels_with_the_weights(tiny):
     tiny.measure_scale(some_images())
     other = RadiographAutoencoder(TINY.autoencoder).eval()

@@ -133,9 +133,10 @@ def test_latents_are_made_once_for_all_rows(pair):
 
 
 def test_the_structure_model_learns(pair, latents):
-    before = _mean_loss(pair.structure, structure_loss, (latents.latents, latents.low_resolution))
+    loss = structure_loss(pair)
+    before = _mean_loss(pair.structure, loss, (latents.latents, latents.low_resolution))
     fit_structure(pair, latents, settings=settings(25))
-    after = _mean_loss(pair.structure, structure_loss, (latents.latents, latents.low_resolution))
+    after = _mean_loss(pair.structure, loss, (latents.latents, latents.low_resolution))
     assert after < 0.95 * before
 
 

@@ -21,6 +21,7 @@ from spinecast.errors import error
 
 #: Rows encoded or decoded at once where no gradient is kept.
 ROWS_PER_PASS = 32
+_IMAGES_FOR_EFFECTS = 16
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ class RadiographAutoencoder(nn.Module):
 
     latent_mean: torch.Tensor
     latent_std: torch.Tensor
+    channel_weight: torch.Tensor
 
     def __init__(self, config: AutoencoderConfig) -> None:
         super().__init__()
@@ -111,6 +113,7 @@ class RadiographAutoencoder(nn.Module):
         shape = (config.latent_channels, 1, 1)
         self.register_buffer("latent_mean", torch.zeros(shape))
         self.register_buffer("latent_std", torch.full(shape, 1 / 0.18215))
+        self.register_buffer("channel_weight", torch.ones(shape))
 
     def posterior(self, images: torch.Tensor) -> Any:
         """Return the Gaussian over raw latents of ``images``, (n, rows, columns) in [0, 1]."""
@@ -156,12 +159,30 @@ class RadiographAutoencoder(nn.Module):
 
     @torch.no_grad()
     def measure_scale(self, images: torch.Tensor | np.ndarray) -> None:
-        """Set the latents' mean and standard deviation from training images."""
+        """Set the latents' mean and standard deviation from training images.
+
+        With a linear path also each channel's weight in the diffusion models' loss: the
+        root of how much a change of it changes the image, with mean 1. The first
+        channel holds the brightness of a square, the last little more than its noise.
+        """
         self.latent_mean.zero_()
         self.latent_std.fill_(1)
         latents = self.encode(images)
         self.latent_mean.copy_(latents.mean(dim=(0, 2, 3)).view_as(self.latent_mean))
         self.latent_std.copy_(latents.std(dim=(0, 2, 3)).view_as(self.latent_std).clamp(min=1e-6))
+        if self.linear is not None:
+            weight = self._effects(self.encode(images[:_IMAGES_FOR_EFFECTS])).sqrt()
+            self.channel_weight.copy_((weight / weight.mean()).view_as(self.channel_weight))
+
+    def _effects(self, latents: torch.Tensor) -> torch.Tensor:
+        """Return what a standard change of each channel does to the image, root mean square."""
+        before = self.decode(latents)
+        effects = []
+        for channel in range(latents.shape[1]):
+            changed = latents.clone()
+            changed[:, channel] += 0.2
+            effects.append((self.decode(changed) - before).pow(2).mean().sqrt())
+        return torch.stack(effects).clamp(min=1e-6)
 
     def _check(self, images: torch.Tensor) -> None:
         if images.ndim != 3 or tuple(images.shape[1:]) != tuple(self.config.image_shape):

@@ -34,6 +34,7 @@ from spinecast.models.prompts import Attributes
 from spinecast.seeds import generator
 
 Progress = Callable[[float, str], None]
+Loss = Callable[[nn.Module, Batch, torch.Generator], torch.Tensor]
 
 #: Images read and encoded at once.
 ROWS_PER_READ = 256
@@ -116,7 +117,7 @@ def fit_structure(
     return fit(
         pair.structure,
         batches,
-        structure_loss,
+        structure_loss(pair),
         settings=settings,
         folder=folder,
         progress=progress,
@@ -173,16 +174,19 @@ def fit_prompt(
     )
 
 
-def structure_loss(module: nn.Module, batch: Batch, rng: torch.Generator) -> torch.Tensor:
+def structure_loss(pair: DiffXPair) -> Loss:
     """Return the denoising loss of the structure model: latents, low-resolution latents."""
-    latents, low_resolution = batch
-    noised = _Noised.draw(module.config.noise, latents, rng=rng)
-    return F.mse_loss(module(noised.sample, noised.timestep, low_resolution), noised.target)
+
+    def loss(module: nn.Module, batch: Batch, rng: torch.Generator) -> torch.Tensor:
+        latents, low_resolution = batch
+        noised = _Noised.draw(pair.config.noise, latents, rng=rng)
+        predicted = module(noised.sample, noised.timestep, low_resolution)
+        return _weighted_error(pair, predicted, noised.target)
+
+    return loss
 
 
-def paired_loss(
-    pair: DiffXPair, training: PromptTraining
-) -> Callable[[nn.Module, Batch, torch.Generator], torch.Tensor]:
+def paired_loss(pair: DiffXPair, training: PromptTraining) -> Loss:
     """Return the loss of the prompt model: follow-up, baseline, its copy, tokens.
 
     The structure model sees the baseline noised to the same timestep by noise of its
@@ -197,7 +201,8 @@ def paired_loss(
         share = torch.rand(len(target), generator=rng, device=target.device)
         handed = share >= (training.injection_dropout if training.mode == "paired" else 1.0)
         if not bool(handed.any()):
-            return F.mse_loss(module(noised.sample, noised.timestep, context), noised.target)
+            alone = module(noised.sample, noised.timestep, context)
+            return _weighted_error(pair, alone, noised.target)
         structure.to(target.device)
         seen = _Noised.draw(pair.config.noise, baseline, rng=rng, timestep=noised.timestep)
         prediction = torch.empty_like(target)
@@ -211,9 +216,14 @@ def paired_loss(
             prediction[rows] = _predict(
                 module, noised, rows=rows, context=context, features=features
             )
-        return F.mse_loss(prediction, noised.target)
+        return _weighted_error(pair, prediction, noised.target)
 
     return loss
+
+
+def _weighted_error(pair: DiffXPair, predicted: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    weight = pair.autoencoder.channel_weight.to(predicted.device)
+    return (F.mse_loss(predicted, target, reduction="none") * weight).mean()
 
 
 def _groups(
