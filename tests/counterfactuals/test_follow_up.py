@@ -128,6 +128,16 @@ def test_draws_differ_and_horizons_differ(pair, images):
     assert np.abs(found[0, 0, 0] - found[0, 1, 0]).max() > 1e-6
 
 
+def test_the_baselines_detail_can_be_kept(pair, images):
+    keep = replace(QUICK, detail="baseline")
+    arguments = {"horizons": np.array([0.0, 10.0]), "draws": 2}
+    kept = generate_follow_up(pair, images, PEOPLE, settings=keep, **arguments).images
+    drawn = generate_follow_up(pair, images, PEOPLE, settings=QUICK, **arguments).images
+    np.testing.assert_allclose(kept[:, 0, 0], images, atol=1e-5)
+    expected = np.clip(images[:, None] + drawn[:, 1] - drawn[:, 0], 0, 1)
+    np.testing.assert_allclose(kept[:, 1], expected, atol=1e-4)
+
+
 def test_guidance_of_one_skips_the_unconditional_pass(pair, images):
     run = SamplingRun.prepare(
         pair,

@@ -158,16 +158,20 @@ def _generate(
 ) -> FollowUp:
     settings = settings or SamplingSettings()
     years = _checked_horizons(horizons, len(images))
+    keep = settings.detail == "baseline"
     drawn = _draw(
         pair,
         images,
         attributes,
-        years=years,
+        years=np.concatenate([np.zeros((len(years), 1)), years], axis=1) if keep else years,
         draws=draws,
         seed=seed,
         settings=settings,
         share=share,
     )
+    if keep:
+        change = drawn[:, 1:] - drawn[:, :1]
+        drawn = np.clip(np.asarray(images, np.float32)[:, None, None] + change, 0, 1)
     return FollowUp(
         images=drawn,
         reconstruction=reconstruct(pair, images, attributes, settings=settings, seed=seed),

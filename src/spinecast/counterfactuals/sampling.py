@@ -38,10 +38,16 @@ class SamplingSettings:
         First noise: ``random``, or the baseline ``inverted`` by the prompt model itself.
     say_years
         Add "10 years later" to the published prompt.
+    detail
+        ``drawn``: images as the decoder makes them. ``baseline``: the baseline plus the
+        difference between the same draw at that time and at 0 years, which keeps what
+        the networks cannot draw (grain, fine edges) at the price of ghosts where
+        anatomy moved; a difference map then shows change only.
     injection
         None takes the pair's own; :meth:`InjectionConfig.none` is the single model.
     rows_per_pass
-        Images that go through a network together: memory against speed.
+        Images that go through a network together (never less than all of one baseline):
+        memory against speed.
     """
 
     steps: int = 10
@@ -49,6 +55,7 @@ class SamplingSettings:
     structure: Literal["noised", "inverted", "ddim"] = "noised"
     start: Literal["random", "inverted"] = "random"
     say_years: bool = True
+    detail: Literal["drawn", "baseline"] = "drawn"
     injection: InjectionConfig | None = None
     rows_per_pass: int = 40
 
