@@ -7,6 +7,7 @@ needs one person only.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -126,6 +127,11 @@ class World:
             number = person_number(person)
             lives, column = draw_lives(self.preset, self.seed, [number], do=causes), 0
         return state_at(lives, column, float(time), do=fields)
+
+    def baseline_date(self, number: int) -> date:
+        """Return the date of the index visit of person ``number``."""
+        lives, column = self._find(person_id(number))
+        return lives.schedule.baseline_date(column)
 
     def films(self, person: str) -> list[Film]:
         """Return the person's films in order of time."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from spinecast.cohort.cohort import Cohort
 from spinecast.images import Image
+from spinecast.simulation.hospital import write_hospital_folder
 from spinecast.simulation.world import World, modality, open_world
 from spinecast.tables import validate
 
@@ -71,6 +73,46 @@ class SimulatedSource:
     def truth(self) -> Truth:
         """Return what is true of this world, for tests and recovery only."""
         return self.world.truth()
+
+
+def write_simulated_folder(
+    preset: str,
+    directory: Path,
+    *,
+    seed: int = 0,
+    damaged: float = 0.03,
+    with_truth: bool = False,
+    cluster: str | None = None,
+) -> str:
+    """Write a simulated cohort as a hospital folder and say what was written.
+
+    Parameters
+    ----------
+    preset, seed
+        As of :class:`SimulatedSource`.
+    directory
+        Folder to write.
+    damaged
+        Fraction of image files spoiled on purpose.
+    with_truth
+        Also write the folder ``truth``, which no reader looks at.
+    cluster
+        Where to render.
+
+    Returns
+    -------
+    str
+        One sentence with the counts.
+    """
+    world = open_world(preset, seed)
+    folder = write_hospital_folder(
+        world, directory, damaged=damaged, with_truth=with_truth, cluster=cluster
+    )
+    counts = {name: len(table) for name, table in folder.tables.items()}
+    return (
+        f"{counts['people']} people, {counts['visits']} visits, {counts['images']} images; "
+        f"{len(folder.damage)} faults planted on purpose"
+    )
 
 
 def bright_bone(rendered: RenderedImage) -> NDArray[np.float32]:
