@@ -8,6 +8,7 @@ import torch
 
 from spinecast.errors import ModelError
 from spinecast.models.autoencoder import AutoencoderConfig
+from spinecast.models.checkpoint import save_checkpoint
 from spinecast.models.diffx_config import DEMO, PAPER, TINY, UNetConfig
 from spinecast.models.feature_injection import up_path
 from spinecast.models.latent_diffusion import (
@@ -108,6 +109,14 @@ def test_networks_of_two_pairs_are_not_mixed(tmp_path):
     save_pair(tmp_path / "other", build_pair(other))
     for path in (tmp_path / "other").glob("prompt*"):
         path.replace(tmp_path / path.name)
+    with pytest.raises(ModelError, match="SC-403"):
+        load_pair(tmp_path)
+
+
+@pytest.mark.parametrize("config", [{}, {"diffx": 3}, {"diffx": {"colour": "red"}}])
+def test_weights_of_something_else_are_refused(tmp_path, config):
+    for name, module in build_pair(TINY).modules().items():
+        save_checkpoint(tmp_path, module, name=name, config=config)
     with pytest.raises(ModelError, match="SC-403"):
         load_pair(tmp_path)
 

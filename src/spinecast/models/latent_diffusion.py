@@ -17,7 +17,7 @@ from diffusers import DDIMScheduler, UNet2DConditionModel
 from torch import nn
 from torch.nn import functional as F
 
-from spinecast.errors import error
+from spinecast.errors import SpinecastError, error
 from spinecast.models.autoencoder import RadiographAutoencoder
 from spinecast.models.checkpoint import load_checkpoint, load_weights, save_checkpoint
 from spinecast.models.diffx_config import (
@@ -263,7 +263,7 @@ def load_pair(folder: Path) -> DiffXPair:
     pair: DiffXPair | None = None
     for name in ("autoencoder", "structure", "prompt"):
         state, values = load_checkpoint(folder, name)
-        config = settings_from_dict(DiffXConfig, values["diffx"])
+        config = _stored_config(values, where=str(folder / name))
         if pair is None:
             pair = build_pair(config)
         if config != pair.config:
@@ -273,6 +273,15 @@ def load_pair(folder: Path) -> DiffXPair:
         load_weights(pair.modules()[name], state, where=str(folder / name))
     assert pair is not None
     return pair
+
+
+def _stored_config(values: dict[str, Any], *, where: str) -> DiffXConfig:
+    try:
+        return settings_from_dict(DiffXConfig, values["diffx"])
+    except (KeyError, TypeError, AttributeError, SpinecastError) as cause:
+        raise error(
+            "SC-403", expected="the configuration of a Diff-X pair", got=str(cause), where=where
+        ) from cause
 
 
 __all__ = [
