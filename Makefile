@@ -38,7 +38,8 @@ bench: $(VENV)/.installed-test
 	@set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script; done
 
 weights: $(VENV)/.installed
-	$(BIN)/python -m spinecast.stages.weights --out src/spinecast/weights/followup-xray
+	$(BIN)/spinecast run followup-xray --preset weights --source simulated:training --seed 2026 --train --out build/weights-run
+	$(BIN)/spinecast export build/weights-run --out src/spinecast/weights/followup-xray
 
 docs-images: $(VENV)/.installed
 	$(BIN)/python docs/make_images.py

@@ -121,6 +121,14 @@ PRESETS: dict[str, Preset] = {
             hazard=_ENRICHED,
         ),
         Preset(
+            name="training",
+            description="3,000 people with the hazards of demo, whom no demo run contains: "
+            "the shipped weights are made from them",
+            people=3000,
+            shape=(256, 128),
+            hazard=_ENRICHED,
+        ),
+        Preset(
             name="bench",
             description="5,000 people at 256 x 128 with hazards of published size",
             people=5000,

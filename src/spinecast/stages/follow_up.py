@@ -35,6 +35,8 @@ from spinecast.stages.scores import is_cross_fitted, score_rows_out_of_fold, sco
 from spinecast.stages.settings import GenerationSettings
 
 RECONSTRUCTIONS = ("pair", "autoencoder", "single", "single_inverted")
+#: Scores of drawn images that something downstream reads.
+SCORED = ("vertebral_fracture", "age")
 _BLOCK = 4
 _TIMED_PATIENTS = 3
 _WHITE = 65535
@@ -109,6 +111,7 @@ class DrawBlock:
                 made.images.shape[:3]
             )
             for name, members in open_scorers(self.scorers).items()
+            if name in SCORED
         }
         result["means"] = _levels(made.images.mean(axis=2))
         result["kept"] = _levels(made.images[[job.keep_draws for job in jobs]])
@@ -201,6 +204,7 @@ def sampling_settings(settings: GenerationSettings) -> SamplingSettings:
         steps=settings.steps,
         guidance_scale=settings.guidance_scale,
         structure=settings.structure,  # type: ignore[arg-type]
+        detail=settings.detail,  # type: ignore[arg-type]
         say_years=settings.say_years,
     )
 

@@ -151,6 +151,7 @@ def predict_patient(
             steps=generation["steps"],
             guidance_scale=generation["guidance_scale"],
             structure=generation["structure"],
+            detail=generation["detail"],
             say_years=generation["say_years"],
         ),
         seed=integer(seed, "predict"),

@@ -35,6 +35,8 @@ MODELS: dict[str, tuple[str, ...]] = {
 }
 HEADLINE = "scores_clinical"
 METHODS = ("cox", "deepsurv")
+#: Networks for the models the comparison is about; Cox serves the others.
+DEEPSURV_MODELS = ("scores_clinical", "scores", "frax", "age")
 _THRESHOLDS = tuple(np.round(np.arange(0.05, 0.61, 0.05), 2))
 
 Predict = Callable[[pd.DataFrame], tuple[np.ndarray, np.ndarray]]
@@ -78,7 +80,7 @@ def add_models(
     write_json(folder / "models.json", used)
     table = table.copy()
     for name, covariates in usable.items():
-        for method in METHODS:
+        for method in METHODS if name in DEEPSURV_MODELS else METHODS[:1]:
             try:
                 predict = _fitted(method, fitting, covariates, settings=settings, seed=seed)
             except StatisticsError as problem:

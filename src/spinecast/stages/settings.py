@@ -71,7 +71,7 @@ class GenerationSettings:
         Years after the baseline film; the time of the last follow-up is added.
     draws
         Images per horizon.
-    steps, guidance_scale, structure
+    steps, guidance_scale, structure, detail
         See :class:`spinecast.counterfactuals.SamplingSettings`.
     say_years
         Whether the prompt says how many years later.
@@ -89,6 +89,7 @@ class GenerationSettings:
     steps: int = 10
     guidance_scale: float = 1.0
     structure: str = "noised"
+    detail: str = "drawn"
     say_years: bool = True
     splits: tuple[str, ...] = ("test",)
     risk_splits: tuple[str, ...] = ("validation",)

@@ -56,6 +56,9 @@ DEMO = FollowUpSettings(
     ),
 )
 
+# Trains the shipped weights: one network a task on all training people, a short evaluation.
+WEIGHTS = replace(DEMO, cohort=CohortSettings(fractions=(0.9, 0.06, 0.04), folds=1))
+
 # For tests; ours.
 TINY = FollowUpSettings(
     preparation=Preparation(shape=(64, 32), equalisation="clahe"),
@@ -81,7 +84,7 @@ STUDY = Study(
     name="followup-xray",
     title="Follow-up radiographs, fracture scores and risk groups",
     citation="Cho SW. Diff-X and VERTE-X risk. Dissertation, Yonsei University, 2023.",
-    presets={"demo": DEMO, "tiny": TINY, "films": FILMS, "paper": PAPER},
+    presets={"demo": DEMO, "tiny": TINY, "films": FILMS, "weights": WEIGHTS, "paper": PAPER},
     inputs="lateral spine radiographs (DX, CR)",
     stages=(
         Stage("cohort", lazy("cohort:make_cohort"), options=("map",)),
