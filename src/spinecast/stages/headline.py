@@ -136,9 +136,7 @@ def _reconstruction(found: _Found) -> list[Line | None]:
         )
         words = ""
         if alone is not None:
-            words = (
-                f"The autoencoder alone keeps {write_estimate(alone)}; the pair cannot do better."
-            )
+            words = f"The autoencoder alone keeps {write_estimate(alone)}."
         lines.append(
             _line(
                 found,
@@ -252,13 +250,14 @@ def _groups(found: _Found) -> list[Line | None]:
 
 def _models(found: _Found) -> list[Line | None]:
     best = found.recovered("models", "c_index")
-    target, words = None, ""
+    target, met, words = None, None, ""
     if best is not None and math.isfinite(best["truth"]):
         ceiling = float(best["truth"])
         target = Target(
             _SHARE_OF_BEST * ceiling,
             wording=f"at least {_SHARE_OF_BEST:g} of the best possible ({ceiling:.3f})",
         )
+        met = target.is_met(found.value("models", "c_index"))
         share = found.recovered("models", "c_index_share_of_best")
         if share is not None:
             interval = write_interval(share["estimate"], share["ci_low"], share["ci_high"])
@@ -267,7 +266,7 @@ def _models(found: _Found) -> list[Line | None]:
     lines = [
         _line(
             found, "models", "c_index", label="c-index, scores + clinical", naive=age,
-            naive_label="age alone", target=target, key=True, comment=words, null=0.5,
+            naive_label="age alone", target=target, met=met, key=True, comment=words, null=0.5,
         )
     ]  # fmt: skip
     for other, name in (("age", "age alone"), ("baseline_score", "the baseline score alone")):

@@ -108,7 +108,7 @@ def _variable_rows(name: str, part: pd.DataFrame, groups: list[str]) -> list[dic
         cells = {g: write_count(first[f"{g} n"]) for g in groups}
         return [{"variable": "People", **cells, "unknown": "", "smd": "", "p": ""}]
     label = _label(name)
-    if math.isfinite(first["overall mean"]):
+    if math.isfinite(first.get("overall mean", math.nan)):
         return [{"variable": label, **{g: _mean_cell(first, g) for g in groups}, **tail}]
     if {str(record["level"]) for record in records} <= {"0", "1", "0.0", "1.0"}:
         present = [r for r in records if str(r["level"]) in {"1", "1.0"}]
@@ -133,7 +133,7 @@ def _label(name: str) -> str:
 
 
 def _mean_cell(record: Mapping[Any, Any], group: str) -> str:
-    mean, sd = record[f"{group} mean"], record[f"{group} sd"]
+    mean, sd = record.get(f"{group} mean", math.nan), record.get(f"{group} sd", math.nan)
     if not math.isfinite(mean):
         return MISSING
     decimals = 2 if abs(mean) < 10 else 1
@@ -141,7 +141,7 @@ def _mean_cell(record: Mapping[Any, Any], group: str) -> str:
 
 
 def _count_cell(record: Mapping[Any, Any], group: str) -> str:
-    count, percent = record[f"{group} n"], record[f"{group} percent"]
+    count, percent = record[f"{group} n"], record.get(f"{group} percent", math.nan)
     if not math.isfinite(percent):
         return write_count(count)
     return f"{write_count(count)} ({percent:.1f} %)"

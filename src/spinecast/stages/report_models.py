@@ -72,8 +72,7 @@ def models(saved: SavedRun) -> Section:
 def _models_used(saved: SavedRun) -> dict[str, Any]:
     """Return what the risk stage says about its models."""
     path = saved.folders["risk"] / "models.json"
-    if not path.exists():
-        saved.people  # noqa: B018  raises with the reason
+    if len(saved.people) and not path.exists():
         raise AbsentError("No risk model was fitted.")
     used: dict[str, Any] = read_json(path)
     return used
@@ -232,7 +231,7 @@ def _calibration_words(judged: object) -> dict[str, str]:
 def decision(saved: SavedRun) -> Section:
     """Show net benefit of the main models over thresholds."""
     path = saved.folders["risk"] / "decision_curve.csv"
-    if not path.exists():
+    if len(saved.people) and not path.exists():
         raise AbsentError("Follow-up of the test people ends before the last time of the analysis.")
     table = pd.read_csv(path)
     names = {"all": "treat everybody"} | {name: LABELS[name] for name in _SHOWN}
@@ -253,7 +252,7 @@ def decision(saved: SavedRun) -> Section:
 def treatment(saved: SavedRun) -> Section:
     """Show who would be treated by the FRAX column, and by it or the groups."""
     rows = [row for rule in _RULES if (row := _scenario_row(saved, rule))]
-    if not rows:
+    if len(saved.people) and not rows:
         raise AbsentError("There is no FRAX column, or no risk groups, to treat by.")
     threshold = saved.settings.risk.frax_threshold
     origin = "FRAX is a simulated column here. " if saved.simulated else ""

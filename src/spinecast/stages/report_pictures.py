@@ -105,7 +105,8 @@ def draws(saved: SavedRun) -> Section:
     for row in rows.to_dict("records"):
         at = _farthest(row["horizons"])
         images = as_unit(kept[int(row["gallery"]), at])
-        shown.append(DrawsData(row["label"], float(row["horizons"][at]), images))
+        years = float(row["horizons"][at]) or np.nan  # an unknown gap is kept as 0
+        shown.append(DrawsData(row["label"], years, images))
     section = draws_section(shown, simulated=saved.simulated)
     return replace(section, title=f"{kept.shape[2]} draws of one future")
 
@@ -113,6 +114,10 @@ def draws(saved: SavedRun) -> Section:
 def _farthest(horizons: list[float]) -> int:
     """Return the place of the farthest standard horizon; of the last follow-up where none."""
     return max(0, len(horizons) - 2)
+
+
+def _ahead(years: float) -> str:
+    return f"+{years:g} y" if years else "next film"
 
 
 def fidelity(saved: SavedRun) -> Section:
@@ -166,7 +171,7 @@ def neighbours(saved: SavedRun) -> Section:
     order = np.argsort(-similarity, kind="stable")[:_MOST_NEIGHBOURS]
     shown = [
         NeighbourData(
-            label=f"{people['person_id'].iloc[i]} +{people['horizons'].iloc[i][places[i]]:g} y",
+            label=f"{people['person_id'].iloc[i]} {_ahead(people['horizons'].iloc[i][places[i]])}",
             generated=made[i],
             nearest=store.read([int(train["row"].iloc[which[i]])])[0],
             similarity=float(similarity[i]),

@@ -141,7 +141,7 @@ def limits(saved: SavedRun) -> Section:
         said.append(
             "People with a later film are those who came back: follow-up agreement is theirs."
         )
-    if "frax_mof" in saved.cohort.visits:
+    if "frax_mof" in saved.cohort.visits and saved.cohort.visits["frax_mof"].notna().any():
         origin = "simulated" if saved.simulated else "taken as given"
         said.append(f"The FRAX column is {origin}; FRAX itself is never computed.")
     return limits_section(said, simulated=saved.simulated)

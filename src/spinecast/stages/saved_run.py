@@ -125,7 +125,8 @@ class SavedRun:
         table["place"] = np.arange(len(table))
         names = {name: place for place, name in enumerate(index["draws"])}
         table["gallery"] = table["image_id"].map(names)
-        known = self.films[1][["image_id", "person_id", "split", "sex", "age"]]
+        columns = ["image_id", "person_id", "split", "sex", "age"]
+        known = self.films[1].reindex(columns=columns)
         table = table.merge(known, on="image_id", how="left")
         table["label"] = [person_label(row) for row in table.to_dict("records")]
         return table
