@@ -9,16 +9,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
 
 from spinecast.errors import SpinecastError
 from spinecast.models.checkpoint import load_checkpoint, save_checkpoint
-
-if TYPE_CHECKING:
-    from spinecast.models.fit import FitSettings
+from spinecast.models.fit_settings import FitSettings
 
 #: Name of the checkpoint in a training's folder.
 NAME = "training"
