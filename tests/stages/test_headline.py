@@ -34,7 +34,9 @@ GOOD = {
 class Pretended(SavedRun):
     """A run of which only the estimates are known."""
 
-    table: pd.DataFrame
+    @property
+    def simulated(self) -> bool:
+        return self.source.startswith("simulated:")
 
     @property
     def estimates(self) -> pd.DataFrame:
@@ -126,6 +128,13 @@ def test_the_page_shows_only_rows_with_a_target_or_an_alternative():
     rows = page_rows(lines)
     assert len(rows) < len(lines)
     assert all(row.target is not None or row.naive is not None for row in rows)
+
+
+def test_real_people_are_described_without_targets_or_verdicts():
+    saved = replace(pretend({}), source="hospital")
+    lines = headline_json(headline_lines(saved, NO_RECOVERY))
+    assert lines
+    assert {(line["target"], line["met"]) for line in lines} == {("-", "-")}
 
 
 def test_an_empty_run_has_an_empty_headline():

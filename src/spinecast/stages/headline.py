@@ -51,6 +51,8 @@ class _Found:
 def headline_lines(saved: SavedRun, recovery: pd.DataFrame) -> list[Line]:
     """Return the lines of the headline that the run has estimates for.
 
+    Targets are stated for simulated cohorts only, for which they were set.
+
     Parameters
     ----------
     saved
@@ -62,7 +64,11 @@ def headline_lines(saved: SavedRun, recovery: pd.DataFrame) -> list[Line]:
     chapters: tuple[Callable[[_Found], list[Line | None]], ...] = (
         _reconstruction, _follow_up, _age, _groups, _models, _speed,
     )  # fmt: skip
-    return [line for chapter in chapters for line in chapter(found) if line is not None]
+    lines = [line for chapter in chapters for line in chapter(found) if line is not None]
+    if saved.simulated:
+        return [replace(line, row=_with_doubt(line.row)) for line in lines]
+    # the targets were set for simulated test people; real ones are described, not judged
+    return [replace(line, row=replace(line.row, target=None, met=None)) for line in lines]
 
 
 def page_rows(lines: list[Line]) -> list[HeadlineRow]:
@@ -109,7 +115,7 @@ def _line(found: _Found, analysis: str, term: str, *, label: str, **fields: Any)
     estimate = found.estimate(analysis, term)
     if estimate is None:
         return None
-    return Line(analysis, term, _with_doubt(HeadlineRow(label, estimate, **fields)))
+    return Line(analysis, term, HeadlineRow(label, estimate, **fields))
 
 
 def _with_doubt(row: HeadlineRow) -> HeadlineRow:

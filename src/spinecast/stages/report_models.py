@@ -64,7 +64,8 @@ def models(saved: SavedRun) -> Section:
         text=f"Fitted on {used['fitted_on']:,} people outside the test set whose scores are out of "
         f"sample, judged once on {used['judged_on']:,} test people; "
         f"{used['left_out_incomplete']:,} people with an unknown covariate are in "
-        "neither. LR χ²: likelihood ratio of the risk as fitted elsewhere, one degree of freedom.",
+        "neither. LR χ²: likelihood ratio of the risk as fitted elsewhere, one degree of freedom. "
+        "A dash: not fitted, or not defined on these people.",
     )
     return replace(section, tables=(*section.tables, *_gains(saved), *_undefined(saved)))
 
