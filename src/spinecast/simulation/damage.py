@@ -86,14 +86,17 @@ def plan_damage(images: Sequence[tuple[str, str]], share: float, *, seed: int) -
     for turn, (image, person) in enumerate(damaged):
         kind = kinds[turn % len(kinds)]
         partner = _partner(kind, person, whole)
+        whole -= {pair for pair in whole if pair[0] == partner}
         if kind in {"repeated", "misfiled"} and not partner:
             kind = "empty"
-        whole.discard(next((pair for pair in whole if pair[0] == partner), ("", "")))
-        planned[image] = Damage(image, kind, KINDS[kind], partner)
+        # Of two equal films of a person the first is kept, so the second is the damaged one.
+        first, second = (partner, image) if kind != "repeated" else sorted((partner, image))
+        planned[second] = Damage(second, kind, KINDS[kind], first)
     return planned
 
 
 def _partner(kind: str, person: str, whole: set[tuple[str, str]]) -> str:
+    """Choose whose pixels a film holds instead of its own; "" where nobody's are fit."""
     if kind not in {"repeated", "misfiled"}:
         return ""
     same = kind == "repeated"

@@ -92,30 +92,34 @@ def write_hospital_folder(
     pairs = list(zip(images["image_id"], images["person_id"], strict=True))
     plan = plan_damage(pairs, damaged, seed=world.seed)
     tables["images"] = _image_index(images, plan)
-    tables["visits"], faults = _spoil_heights(tables["visits"], damaged, seed=world.seed)
+    spared = _visits_of(images, plan)
+    tables["visits"], faults = _spoil_heights(
+        tables["visits"], damaged, spared=spared, seed=world.seed
+    )
     for name, table in tables.items():
         write_table(directory / f"{name}.csv", table)
-    writer = _Writer(world, directory, tables["people"], plan)
-    names = [name for name, _ in pairs]
-    map_blocks(
-        writer,
-        [names[start : start + _BLOCK] for start in range(0, len(names), _BLOCK)],
-        cluster=cluster,
-        label="write films",
-    )
+    writer = _Writer(world, directory, people=tables["people"], plan=plan)
+    map_blocks(writer, _in_blocks([name for name, _ in pairs]), cluster=cluster, label="films")
     damage = _damage_table([*plan.values(), *faults])
     if with_truth:
         _write_truth(world, directory / "truth", damage)
-    notice = _NOTICE.format(
-        preset=world.preset.name, seed=world.seed, what=world.preset.description
-    )
-    write_text(directory / "README.txt", notice)
+    _write_notice(world, directory)
     return HospitalFolder(directory, tables, damage)
 
 
 def film_path(image_id: str, person: str) -> str:
     """Return the path of an image, relative to the folder."""
     return f"images/{person}/{image_id}.dcm"
+
+
+def _in_blocks(names: list[str]) -> list[list[str]]:
+    return [names[start : start + _BLOCK] for start in range(0, len(names), _BLOCK)]
+
+
+def _write_notice(world: World, directory: Path) -> None:
+    preset = world.preset
+    notice = _NOTICE.format(preset=preset.name, seed=world.seed, what=preset.description)
+    write_text(directory / "README.txt", notice)
 
 
 def _dated(world: World, tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
@@ -165,10 +169,20 @@ def _image_index(images: pd.DataFrame, plan: dict[str, Damage]) -> pd.DataFrame:
     return index
 
 
+def _visits_of(images: pd.DataFrame, plan: dict[str, Damage]) -> set[tuple[str, int]]:
+    """Return person and visit of every image that has a part in a fault."""
+    named = {*plan, *(damage.partner for damage in plan.values())}
+    rows = images[images["image_id"].isin(named)]
+    return set(zip(rows["person_id"], rows["visit"], strict=True))
+
+
 def _spoil_heights(
-    visits: pd.DataFrame, share: float, *, seed: int
+    visits: pd.DataFrame, share: float, *, spared: set[tuple[str, int]], seed: int
 ) -> tuple[pd.DataFrame, list[Damage]]:
-    later = np.flatnonzero((visits["visit"] > 0) & visits["height"].notna())
+    # A refused visit takes its images along, and would hide what is wrong with them.
+    keys = zip(visits["person_id"], visits["visit"], strict=True)
+    free = np.array([key not in spared for key in keys], dtype=bool)
+    later = np.flatnonzero((visits["visit"] > 0) & visits["height"].notna() & free)
     chosen = generator(seed, "simulation", "heights").permutation(later)
     rows = np.sort(chosen[: round(share * len(later))])
     spoiled = visits.copy()
@@ -197,7 +211,7 @@ class _Writer:
     """Renders and writes the films of one block."""
 
     def __init__(
-        self, world: World, directory: Path, people: pd.DataFrame, plan: dict[str, Damage]
+        self, world: World, directory: Path, *, people: pd.DataFrame, plan: dict[str, Damage]
     ) -> None:
         self.world, self.directory, self.plan = world, directory, plan
         self.people = people.set_index("person_id")

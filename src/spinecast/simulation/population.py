@@ -147,5 +147,6 @@ def person_id(number: int) -> str:
 
 
 def person_number(person: str) -> int:
-    """Return the number in a person's id."""
-    return int(person.removeprefix("P"))
+    """Return the number in a person's id; -1 where it is no such id."""
+    digits = person.removeprefix("P")
+    return int(digits) if digits.isdecimal() and person_id(int(digits)) == person else -1
