@@ -192,10 +192,10 @@ def fit_deepsurv(
     spread = X.std(axis=0)
     model.center.copy_(torch.tensor(X.mean(axis=0)))
     model.scale.copy_(torch.tensor(np.where(spread > 0, spread, 1.0)))
-    people = _as_batch(model, X, duration, event)
-    given = None if validation is None else _as_batch(model, *validation)
+    people = _as_batch(model, (X, duration, event))
+    given = None if validation is None else _as_batch(model, validation)
     for number in range(settings.members):
-        _fit_member(model, number, people, given)
+        _fit_member(model, number, people=people, given=given)
     model.eval()
     log_hazard = model._mean_log_hazard(people[0])
     model.shift.copy_(log_hazard.mean()[None])
@@ -239,7 +239,7 @@ def load_deepsurv(folder: Path, name: str = "deepsurv") -> DeepSurv:
     return model.eval()
 
 
-def _fit_member(model: DeepSurv, number: int, people: Batch, given: Batch | None) -> None:
+def _fit_member(model: DeepSurv, number: int, *, people: Batch, given: Batch | None) -> None:
     settings = model.settings
     seed = integer(settings.seed, "deepsurv", number) % 2**31
     member = model.members[number]
@@ -280,8 +280,9 @@ def _split(people: Batch, share: float, *, seed: int) -> tuple[Batch, Batch]:
     return tuple(t[~held] for t in people), tuple(t[held] for t in people)
 
 
-def _as_batch(model: DeepSurv, X: Floats, duration: Floats, *event: NDArray[np.int64]) -> Batch:
-    return (model.standardise(X), torch.tensor(duration), torch.tensor(event[0]))
+def _as_batch(model: DeepSurv, people: Validation) -> Batch:
+    X, duration, event = people
+    return (model.standardise(X), torch.tensor(duration), torch.tensor(event))
 
 
 def _check(X: Floats, duration: Floats, event: NDArray[np.int64]) -> None:

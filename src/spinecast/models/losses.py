@@ -23,8 +23,7 @@ def cox_loss(
               \log \Big( \sum_{j \in R_t} e^{\eta_j}
               - \tfrac{l}{d_t} \sum_{j \in D_t} e^{\eta_j} \Big) \Big]
 
-    with :math:`l/d_t` replaced by 0 for Breslow. Computed in the input's dtype through
-    sorted cumulative log-sum-exp, so large risks do not overflow.
+    with 0 for :math:`l/d_t` in Breslow's; in the input's dtype, safe from overflow.
 
     Parameters
     ----------
@@ -33,17 +32,15 @@ def cox_loss(
     duration
         (n,) years, not negative.
     event
-        (n,) 1 = event; anything else (0, or 2 = competing death) leaves the risk set,
-        which makes the hazard cause-specific.
+        (n,) 1 = event; 0, or 2 = competing death, leaves the risk set (cause-specific).
     ties
         How people with equal event times share a risk set.
 
     Returns
     -------
     torch.Tensor
-        Scalar. Zero (with zero gradient) where nobody has an event, as in a small
-        batch. Losses of batches of different size are not comparable: the risk sets
-        differ, which is why whole-cohort batches are to be preferred.
+        Scalar; zero, with zero gradient, where nobody has an event. Losses of batches
+        of different size are not comparable, because the risk sets differ.
 
     Raises
     ------

@@ -98,19 +98,14 @@ def cross_fit_scores(
 
     Parameters
     ----------
-    images, target, task, config, settings, extra_images
-        As for :func:`~spinecast.scores.fitting.fit_scorer`. Rows of unknown target (NaN)
-        are scored too.
+    images, target, task, config, settings, extra_images, folder, progress
+        As for :func:`~spinecast.scores.fitting.fit_scorer`; unknown targets are scored too.
     person_id
         (n,) person of each row.
     folds
         Number of folds, or (n,) fold numbers from 0, with -1 for rows outside (test).
     validation_share
         Share of each network's training people that stops and calibrates it.
-    folder
-        Keeps each fold's training for resume.
-    progress
-        See :func:`spinecast.models.fit.fit`; the fraction runs over all folds.
 
     Returns
     -------
@@ -123,33 +118,27 @@ def cross_fit_scores(
     CohortError
         SC-310 a person has rows in two folds.
     """
-    people = np.asarray(person_id, dtype=str)
-    given = isinstance(folds, int | np.integer)
-    fold = (
-        person_folds(people.tolist(), folds=int(folds), seed=_seed(settings), stratify=target)
-        if given
-        else np.asarray(folds, dtype=np.int64)
-    )
+    people, seed = np.asarray(person_id, dtype=str), _seed(settings)
+    if isinstance(folds, int | np.integer):
+        folds = person_folds(people.tolist(), folds=int(folds), seed=seed, stratify=target)
+    fold = np.asarray(folds, dtype=np.int64)
     require_one_fold_each(people, fold)
     count = int(fold.max()) + 1
-    scorers = []
-    for number in range(count):
-        rows = _rows(people, fold, number, share=validation_share, seed=_seed(settings))
-        scorers.append(
-            fit_scorer(
-                images,
-                target,
-                task=task,
-                config=config,
-                settings=_with_seed(settings, number),
-                rows=rows,
-                extra_images=extra_images,
-                folder=None if folder is None else folder / f"fold-{number}",
-                progress=_part(progress, number, count),
-            )
+    scorers = [
+        fit_scorer(
+            images,
+            target,
+            task=task,
+            config=config,
+            settings=_with_seed(settings, number),
+            rows=_rows(people, fold, number, share=validation_share, seed=seed),
+            extra_images=extra_images,
+            folder=None if folder is None else folder / f"fold-{number}",
+            progress=_part(progress, number, count),
         )
-    values = score_out_of_fold(scorers, images, fold)
-    return CrossFit(values, fold, tuple(scorers))
+        for number in range(count)
+    ]
+    return CrossFit(score_out_of_fold(scorers, images, fold), fold, tuple(scorers))
 
 
 def score_out_of_fold(scorers: Sequence[FittedScorer], images: Images, fold: Indices) -> Floats:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -95,17 +95,12 @@ def fit_scorer(
     rows
         Rows to fit to and to stop on, split by person; None fits to all.
     extra_images
-        Copies of the same images, row by row, which take an image's place in a share of
-        draws: autoencoder reconstructions, say, so that scores of the smoother generated
-        images mean the same as scores of acquired ones.
-    model
-        A network of your own in place of ``config.backbone``.
-    start_from
-        A fitted scorer whose weights are the start (transfer to other images).
-    folder
-        Keeps the training's checkpoints for resume; belongs to this one data set.
-    progress
-        See :func:`spinecast.models.fit.fit`.
+        Copies of the same images, row by row, shown in their place in a share of draws:
+        autoencoder reconstructions, so that scores of smoother generated images compare.
+    model, start_from
+        A network of your own in place of ``config.backbone``; a scorer to start from.
+    folder, progress
+        See :func:`spinecast.models.fit.fit`; a folder belongs to this one data set.
 
     Returns
     -------
@@ -120,27 +115,13 @@ def fit_scorer(
         SC-404 image shape; SC-405 training diverged.
     """
     chosen = ScorerSettings(settings) if isinstance(settings, FitSettings) else settings
-    lesson = _Lesson.make(
-        (images, *extra_images), target, task=task, config=config, settings=chosen, rows=rows
-    )
+    sources = (images, *extra_images)
+    lesson = _Lesson.make(sources, target, task=task, config=config, settings=chosen, rows=rows)
     network = _start(config, model=model, start_from=start_from, seed=chosen.fit.seed)
-    fit(
-        network,
-        lesson.batches,
-        lesson.loss,
-        settings=chosen.fit,
-        validate=lesson.validate if len(lesson.validation) else None,
-        folder=folder,
-        progress=progress,
-    )
-    return FittedScorer(
-        network,
-        task,
-        config,
-        calibration=lesson.calibration(network),
-        center=lesson.center,
-        spread=lesson.spread,
-    )
+    validate = lesson.validate if len(lesson.validation) else None
+    options: dict[str, Any] = {"folder": folder, "progress": progress, "validate": validate}
+    fit(network, lesson.batches, lesson.loss, settings=chosen.fit, **options)
+    return lesson.fitted(network)
 
 
 @dataclass(frozen=True)
@@ -216,11 +197,22 @@ class _Lesson:
         said = torch.tensor(self._logits(module), dtype=torch.float32)
         return float(self._distance(said, self._wanted(self.validation)))
 
-    def calibration(self, module: nn.Module) -> Calibration:
+    def _calibration(self, module: nn.Module) -> Calibration:
         if self.task.kind == "regression" or not len(self.validation):
             return Calibration()
         method = self.settings.calibration
         return fit_calibration(self._logits(module), self.target[self.validation], method=method)
+
+    def fitted(self, network: Scorer) -> FittedScorer:
+        calibration = self._calibration(network)
+        return FittedScorer(
+            network,
+            self.task,
+            self.config,
+            calibration=calibration,
+            center=self.center,
+            spread=self.spread,
+        )
 
     def _logits(self, module: nn.Module) -> Floats:
         shape = self.config.shape
