@@ -62,13 +62,13 @@ def test_bone_is_bright_whatever_the_maker_stores():
 
 @pytest.mark.parametrize("image_id", ["P00000-V0-7", "P99999-V0-0"])
 def test_an_unknown_image_is_an_error_with_a_code(source, image_id):
-    with pytest.raises(SpinecastError, match="SC-110|SC-311"):
+    with pytest.raises(SpinecastError, match=r"SC-110|SC-311"):
         source.open_image(image_id)
 
 
 @pytest.mark.parametrize("image_id", ["nonsense", "", "P-V0-0", "Pabc"])
 def test_a_name_that_is_no_image_is_an_error_with_a_code(source, image_id):
-    with pytest.raises(SpinecastError, match="SC-110|SC-311"):
+    with pytest.raises(SpinecastError, match=r"SC-110|SC-311"):
         source.open_image(image_id)
 
 

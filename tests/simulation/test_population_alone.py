@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -72,3 +74,11 @@ def test_an_unknown_preset_person_film_or_intervention_is_an_error_with_a_code()
         world.film("P00001-V9-0")
     with pytest.raises(SpinecastError, match="SC-706"):
         world.state("P00001", do={"horoscope": 1})
+
+
+def test_a_world_travels_to_another_process_as_its_preset_and_seed():
+    world = open_world("tiny", 4)
+    world.tables()
+    content = pickle.dumps(world)
+    assert len(content) < 5000
+    assert pickle.loads(content).state("P00003") == world.state("P00003")

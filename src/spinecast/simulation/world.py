@@ -53,6 +53,10 @@ def open_world(preset: str, seed: int = 0) -> World:
     return World(find_preset(preset), seed=seed)
 
 
+def _reopen(preset: Preset, seed: int) -> World:
+    return World(preset, seed=seed)
+
+
 class World:
     """One simulated cohort.
 
@@ -73,6 +77,10 @@ class World:
     def __len__(self) -> int:
         """Return the number of people."""
         return self.preset.people
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to other processes as preset and seed; what was drawn can be drawn again."""
+        return (_reopen, (self.preset, self.seed))
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """Return ``people``, ``visits``, ``images``, ``events`` and ``findings`` as recorded."""
