@@ -70,3 +70,30 @@ def test_statistics_of_a_flat_image_are_its_grey() -> None:
     assert numbers.shape == (1, 14)
     assert np.allclose(numbers[0, :6], 0.25)
     assert numbers[0, 6] == 0
+
+
+REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "ap_spine_radiographs"
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="the real films are not here")
+def test_real_frontal_films_are_unlike_simulated_lateral_ones() -> None:
+    from pictures import CONFIG, SETTINGS, SHAPE
+
+    from spinecast.cohort import open_cohort
+    from spinecast.images.radiograph import Preparation, prepare_radiograph
+    from spinecast.images.reader import read_image
+    from spinecast.scores.fitting import fit_scorer
+    from spinecast.scores.predict import AGE
+
+    preparation = Preparation(shape=SHAPE)
+    source = open_cohort("simulated:tiny", seed=5)
+    index = source.load().images.drop_duplicates("person_id")
+    films = np.stack([prepare_radiograph(source.open_image(i), preparation)
+                      for i in index["image_id"]])  # fmt: skip
+    ages = np.linspace(50, 90, len(films))
+    scorer = fit_scorer(films, ages, task=AGE, config=CONFIG, settings=SETTINGS)
+    half = len(films) // 2
+    known = fit_familiarity(scorer, films, np.arange(half), held_out=np.arange(half, len(films)))
+    paths = sorted(p for p in (REAL / "images").rglob("*") if p.is_file())[:12]
+    real = np.stack([prepare_radiograph(read_image(path), preparation) for path in paths])
+    assert (judge(known, scorer, real)["verdict"] == UNLIKE).all()
