@@ -48,9 +48,9 @@ class SpinecastError(Exception):
             f"got {self.got}. {explanation.remedy}"
         )
 
-    def __reduce__(self) -> tuple[object, tuple[str, str, str, str]]:
+    def __reduce__(self) -> tuple[object, tuple[tuple[str, str, str, str]]]:
         """Cross a process border with every field (keyword-only arguments defeat the default)."""
-        return (error_from_fields, (self.code, self.expected, self.got, self.where))
+        return (error_from_fields, ((self.code, self.expected, self.got, self.where),))
 
 
 class FileError(SpinecastError):
@@ -112,6 +112,7 @@ def error(code: str, *, expected: str, got: str, where: str = "") -> SpinecastEr
     return _FAMILIES[code[3]](code, expected=expected, got=got, where=where)
 
 
-def error_from_fields(code: str, expected: str, got: str, where: str) -> SpinecastError:
+def error_from_fields(fields: tuple[str, str, str, str]) -> SpinecastError:
     """Rebuild an error from its four fields (used by pickling between our own processes)."""
+    code, expected, got, where = fields
     return error(code, expected=expected, got=got, where=where)

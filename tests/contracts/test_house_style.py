@@ -55,7 +55,8 @@ def _called(node: ast.Call) -> str:
 def _is_overriding(function: ast.AST) -> bool:
     """Signatures dictated by a library (autograd, diffusers) keep its argument list."""
     decorators = getattr(function, "decorator_list", [])
-    return any("override" in ast.unparse(d) or "njit" in ast.unparse(d) for d in decorators)
+    words = ("override", "njit", "app.command")  # typer reads options off the argument list
+    return any(word in ast.unparse(d) for d in decorators for word in words)
 
 
 def _has_write_mode(node: ast.Call) -> bool:

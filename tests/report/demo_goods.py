@@ -60,7 +60,7 @@ GROUPS = ("LL", "LH", "HIGH")
 def film(rng: np.random.Generator, *, age: float = 60, shape=(ROWS, COLUMNS)) -> np.ndarray:
     """A crude film: stacked blocks that sink with age, soft tissue, noise."""
     rows, columns = shape
-    y, x = np.mgrid[0:1 : rows * 1j, 0:1 : columns * 1j]
+    y, x = np.mgrid[0 : 1 : rows * 1j, 0 : 1 : columns * 1j]
     tissue = 0.55 - 0.5 * np.abs(x - 0.45) ** 1.3
     centre = 0.5 + 0.08 * np.sin(3.2 * y + 0.02 * (age - 60))
     column = np.clip(1 - np.abs(x - centre) / 0.13, 0, 1) ** 0.5
@@ -271,7 +271,9 @@ def picture_sections(rng: np.random.Generator, *, simulated: bool) -> list[Secti
         fidelity_section(measures, shown, simulated=simulated),
         age_section(
             _pair(rng, 600, noise=5, low=50, high=92, labels=labels, summary=ages),
-            _pair(rng, 600, noise=4, low=50, high=92, labels=("true age", "age read"), summary=ages),
+            _pair(
+                rng, 600, noise=4, low=50, high=92, labels=("true age", "age read"), summary=ages
+            ),
             simulated=simulated,
         ),
         neighbours_section(neighbours, simulated=simulated),
@@ -297,7 +299,9 @@ def score_sections(rng: np.random.Generator, *, simulated: bool) -> list[Section
     for i in range(5):
         y, x = np.mgrid[0 : 1 : ROWS * 1j, 0 : 1 : COLUMNS * 1j]
         heat = np.exp(-((y - 0.3 - 0.1 * i) ** 2 + (x - 0.5) ** 2) / 0.01)
-        overlays.append(OverlayData(f"P{i:04d}", film(np.random.default_rng(i)), heat, 0.3 + 0.1 * i))
+        overlays.append(
+            OverlayData(f"P{i:04d}", film(np.random.default_rng(i)), heat, 0.3 + 0.1 * i)
+        )
     return [
         agreement_section(
             pair, BlandAltmanData(Estimate(-0.02, -0.04, 0.0), -0.28, 0.24),

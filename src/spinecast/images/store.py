@@ -25,7 +25,13 @@ from spinecast import files
 from spinecast.cluster import Progress
 from spinecast.errors import error
 from spinecast.images.radiograph import Preparation
-from spinecast.images.store_building import OpenImage, build_pixels, keep_rows, quarantine_doubles
+from spinecast.images.store_building import (
+    OpenImage,
+    Refusals,
+    build_pixels,
+    keep_rows,
+    quarantine_doubles,
+)
 
 _WHITE = 65535
 _FORMAT = 1
@@ -183,6 +189,17 @@ def prepare_store(
         progress=progress,
     )
     refusals |= quarantine_doubles(full, refusals)
+    _finish(partial, full, refusals, preparation=preparation)
+    if directory.exists():
+        shutil.rmtree(directory)
+    partial.rename(directory)
+    return ImageStore.open(directory), _quarantine_table(refusals), full
+
+
+def _finish(
+    partial: Path, full: pd.DataFrame, refusals: Refusals, *, preparation: Preparation
+) -> None:
+    """Keep the rows that were not refused, and describe the store last."""
     kept = [at for at, name in enumerate(full["image_id"]) if name not in refusals]
     keep_rows(partial / "pixels.npy", kept, len(full))
     files.write_table(partial / "index.parquet", full.iloc[kept].reset_index(drop=True))
@@ -194,13 +211,9 @@ def prepare_store(
         "sha256": _hashes(partial),
     }
     files.write_json(partial / "store.json", about)
-    if directory.exists():
-        shutil.rmtree(directory)
-    partial.rename(directory)
-    return ImageStore.open(directory), _quarantine_table(refusals), full
 
 
-def _quarantine_table(refusals: dict[str, tuple[str, str]]) -> pd.DataFrame:
+def _quarantine_table(refusals: Refusals) -> pd.DataFrame:
     rows = [(name, code, reason) for name, (code, reason) in refusals.items()]
     return pd.DataFrame(rows, columns=["source", "code", "reason"], dtype="str")
 

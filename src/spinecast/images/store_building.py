@@ -115,8 +115,8 @@ def _filled_in(index: pd.DataFrame, entries: list[_Entry]) -> pd.DataFrame:
         header = pd.Series([entry.texts[place] for entry in entries], full.index, dtype="object")
         full[field] = _known_or(full, field, header).fillna("")
     for axis, field in enumerate(("spacing_row", "spacing_column")):
-        header = pd.Series([_plane(entry.spacing, axis) for entry in entries], full.index)
-        full[field] = _known_or(full, field, header).astype("float64")
+        sides = pd.Series([_plane(entry.spacing, axis) for entry in entries], full.index)
+        full[field] = _known_or(full, field, sides).astype("float64")
     return full
 
 

@@ -124,7 +124,11 @@ def checklist_table(
         Items on real people (ethics, registration, centres, ...) do not apply.
     """
     rows = [
-        {"item": item, "asks": asks, "answered": _place(item, answers, anchors, simulated=simulated)}
+        {
+            "item": item,
+            "asks": asks,
+            "answered": _place(item, answers, anchors, simulated=simulated),
+        }
         for item, asks in TRIPOD_AI
     ]
     answered = sum(isinstance(row["answered"], Markup) for row in rows)

@@ -41,8 +41,9 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Target:
-    """What an estimate was asked to reach: ``sense`` is ``"at least"``, ``"above"``,
-    ``"at most"`` or ``"below"``.
+    """What an estimate was asked to reach.
+
+    ``sense`` is ``"at least"``, ``"above"``, ``"at most"`` or ``"below"``.
     """
 
     threshold: float

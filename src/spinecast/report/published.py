@@ -128,7 +128,11 @@ PUBLISHED: tuple[PublishedNumber, ...] = (
         caveat="97.9 elsewhere in the text",
     ),
     PublishedNumber(
-        "scores", "pearson_r_age_gpvf", "Age against GpVF, r", 0.668, caveat="age alone explains 45 %"
+        "scores",
+        "pearson_r_age_gpvf",
+        "Age against GpVF, r",
+        0.668,
+        caveat="age alone explains 45 %",
     ),
     PublishedNumber("scores", "pearson_r_bpvf_gpvf_10y", "BpVF against GpVF(10 y), r", 0.376),
     PublishedNumber(
@@ -158,7 +162,11 @@ INCONSISTENCIES: tuple[tuple[str, str, str], ...] = (
     ("c-index of the groups", "0.675", "0.679"),
     ("c-index of the full model", "0.727", "0.729"),
     ("likelihood-ratio χ² of the groups", "92.7", "97.9"),
-    ("weight and height of the HIGH group", "58.0 kg, 155.6 cm (Table 3)", "57.0 kg, 154 cm (text)"),
+    (
+        "weight and height of the HIGH group",
+        "58.0 kg, 155.6 cm (Table 3)",
+        "57.0 kg, 154 cm (text)",
+    ),
 )
 
 OWN_LIMITS: tuple[str, ...] = (

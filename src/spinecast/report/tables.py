@@ -56,14 +56,19 @@ def frame_table(
     numeric = {n: pd.api.types.is_numeric_dtype(frame[n]) for n in names}
     shown = frame.head(max_rows)
     rows = [
-        [_write_cell(value, (writers or {}).get(name)) for name, value in zip(names, row, strict=True)]
+        [
+            _write_cell(value, (writers or {}).get(name))
+            for name, value in zip(names, row, strict=True)
+        ]
         for row in shown.itertuples(index=False, name=None)
     ]
     markup = render(
         "table.html.j2",
         caption="" if folded else caption,
         heads=[(headers or {}).get(n, n.replace("_", " ")) for n in names],
-        classes=["num" if numeric[n] or _looks_numeric(rows, i) else "" for i, n in enumerate(names)],
+        classes=[
+            "num" if numeric[n] or _looks_numeric(rows, i) else "" for i, n in enumerate(names)
+        ],
         rows=rows,
         marks=[*marks, *[""] * (len(rows) - len(marks))],
         hidden=len(frame) - len(shown),

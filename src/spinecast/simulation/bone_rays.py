@@ -235,7 +235,9 @@ def pour(image: Image, scratch: Image, box: NDArray[np.int64]) -> None:
 
 
 @numba.njit(cache=True, fastmath=True)
-def add_tubes(images: Image, packed: tuple[Floats, NDArray[np.int64], Floats], pixel: float) -> None:
+def add_tubes(
+    images: Image, packed: tuple[Floats, NDArray[np.int64], Floats], pixel: float
+) -> None:
     """Add all tubes to ``images[0]`` (g/cm2); ``images[1]`` is scratch, left at zero."""
     points, start, material = packed
     _, rows, columns = images.shape

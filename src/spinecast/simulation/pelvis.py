@@ -61,7 +61,9 @@ def crest_rims(wings: IliacWings, state: SpineState) -> list[Tube]:
     fade = np.clip(place / 0.15, 0, 1) * np.clip((1 - place) / 0.08, 0, 1)
     return [
         Tube(
-            np.stack([wings.x, wings.crest[hand] + 4.0, np.full(N_CREST, wings.side[hand])], axis=1),
+            np.stack(
+                [wings.x, wings.crest[hand] + 4.0, np.full(N_CREST, wings.side[hand])], axis=1
+            ),
             np.full(N_CREST, 4.6),
             wall=0.9 * strength**0.5,
             core=0.10 * strength,

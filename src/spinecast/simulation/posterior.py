@@ -46,9 +46,7 @@ _PARTS: dict[str, tuple[tuple[tuple[float, ...], ...], tuple[tuple[float, ...], 
 _THORACIC, _LUMBAR = 0, 1
 
 
-def posterior_elements(
-    bodies: VertebralBodies, state: SpineState, dice: AnatomyDice
-) -> list[Tube]:
+def posterior_elements(bodies: VertebralBodies, state: SpineState, dice: AnatomyDice) -> list[Tube]:
     """Return the posterior elements of L5 up to C3 as tubes and plates, mm."""
     strength = bone_strength(state)
     tubes: list[Tube] = []
@@ -133,7 +131,9 @@ def osteophytes(bodies: VertebralBodies, state: SpineState, dice: AnatomyDice) -
             if growth <= 0.02:
                 continue
             size = growth * (0.45 + 0.55 * _lumbar_like(row)) * 9.0
-            tubes.append(_spur(bodies, row, corner=corners[row, rim], rim=rim, size=size, curl=curl))
+            tubes.append(
+                _spur(bodies, row, corner=corners[row, rim], rim=rim, size=size, curl=curl)
+            )
     return tubes
 
 

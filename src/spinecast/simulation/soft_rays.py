@@ -126,7 +126,9 @@ def gas_chord(place: tuple[float, float], now: Floats, numbers: Floats) -> float
     """Return mm of bowel gas: smooth noise above a threshold, in front of the lumbar spine."""
     x, y = place
     front = now[_SPINE] - now[_SPINE_HALF]
-    room = ramp(x, now[_FRONT] + 20.0, now[_FRONT] + 50.0) * (1.0 - ramp(x, front - 34.0, front + 12.0))
+    room = ramp(x, now[_FRONT] + 20.0, now[_FRONT] + 50.0) * (
+        1.0 - ramp(x, front - 34.0, front + 12.0)
+    )
     room *= ramp(y, numbers[_GAS_TOP], numbers[_GAS_TOP] + 50.0)
     room *= 1.0 - ramp(y, numbers[_GAS_BOTTOM] - 40.0, numbers[_GAS_BOTTOM])
     if room <= 0.01:

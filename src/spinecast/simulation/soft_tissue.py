@@ -91,9 +91,7 @@ class SoftTissue:
     seed: int
 
 
-def build_soft_tissue(
-    bodies: VertebralBodies, state: SpineState, dice: AnatomyDice
-) -> SoftTissue:
+def build_soft_tissue(bodies: VertebralBodies, state: SpineState, dice: AnatomyDice) -> SoftTissue:
     """Lay soft tissue around the posed spine."""
     order = np.argsort(bodies.centre[:, 1])
     line = bodies.centre[order]

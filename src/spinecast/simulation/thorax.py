@@ -58,9 +58,7 @@ def _rib(
     turn = path[4]
     sink = 0.30 * np.minimum(path, turn) + np.tan(slope) * np.maximum(path - turn, 0.0) * 0.82
     bow = 9.0 * np.sin(np.pi * np.clip((path - turn) / max(path[-1] - turn, 1.0), 0, 1))
-    points = np.stack(
-        [wall_x + x, head_y + sink + bow, z * (1.0 if hand else -1.0)], axis=1
-    )
+    points = np.stack([wall_x + x, head_y + sink + bow, z * (1.0 if hand else -1.0)], axis=1)
     thick = (5.4 if number < 10 else 4.6) * cage * (1 + 0.06 * radius_die)
     radius = np.full(len(x), thick)
     radius[0] *= 0.8
@@ -73,9 +71,7 @@ def _rib(
     )
 
 
-def shoulder_blades(
-    bodies: VertebralBodies, state: SpineState, dice: AnatomyDice
-) -> list[Tube]:
+def shoulder_blades(bodies: VertebralBodies, state: SpineState, dice: AnatomyDice) -> list[Tube]:
     """Return the edges of both shoulder blades; the arms are raised for the film."""
     top = bodies.centre[CHAIN.index("T3")]
     strength = bone_strength(state)

@@ -26,7 +26,9 @@ class Aorta:
 
 def aorta(bodies: VertebralBodies, state: SpineState, dice: AnatomyDice) -> Aorta:
     """Return the aorta in front of the spine, winding more with age-like stiffening."""
-    rows = [CHAIN.index(level) for level in ("L4", "L3", "L2", "L1", "T12", "T10", "T8", "T6", "T4")]
+    rows = [
+        CHAIN.index(level) for level in ("L4", "L3", "L2", "L1", "T12", "T10", "T8", "T6", "T4")
+    ]
     front = bodies.six_points()[rows][:, [0, 3]].mean(axis=1)
     radius = np.array([8.0, 8.6, 9.0, 9.6, 10.5, 11.5, 12.0, 12.5, 13.0])
     radius = radius * (0.95 if state.sex == "F" else 1.05) * (1 + 0.12 * state.aortic_calcification)
@@ -57,7 +59,9 @@ def plaques(vessel: Aorta, state: SpineState, dice: AnatomyDice) -> list[Tube]:
         extent = (0.12 + 0.42 * length) * (0.4 + 0.6 * growth)
         knots = np.clip(along + extent * np.linspace(-0.5, 0.5, 5), 0.0, 8.0)
         index = np.arange(9.0)
-        line = np.stack([np.interp(knots, index, vessel.line[:, axis]) for axis in range(3)], axis=1)
+        line = np.stack(
+            [np.interp(knots, index, vessel.line[:, axis]) for axis in range(3)], axis=1
+        )
         radius = np.interp(knots, index, vessel.radius)
         line[:, 0] += radius * (-1.0 if wall < 0.45 else 1.0) * (0.9 if length > 0.5 else 0.97)
         tubes.append(

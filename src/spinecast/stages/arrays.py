@@ -33,5 +33,5 @@ def read_pixels(source: Path) -> np.ndarray:
 def write_arrays(target: Path, **arrays: np.ndarray) -> None:
     """Write several arrays into one compressed ``.npz``."""
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
     write_bytes(target, buffer.getvalue())

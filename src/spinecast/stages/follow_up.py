@@ -30,6 +30,7 @@ from spinecast.scores.predict import FittedScorer
 from spinecast.seeds import integer
 from spinecast.stages.arrays import read_pixels, write_arrays, write_pixels
 from spinecast.stages.cohort import read_cohort, read_images
+from spinecast.stages.feature_pictures import write_features
 from spinecast.stages.networks import attributes_of, load_scorers
 from spinecast.stages.scores import is_cross_fitted, score_rows_out_of_fold, scoring_folds
 from spinecast.stages.settings import GenerationSettings
@@ -151,6 +152,7 @@ def make_follow_up(context: StageContext) -> None:
     write_table(context.folder / "scores.parquet", _score_table(collected))
     write_table(context.folder / "fidelity.csv", _fidelity_table(collected))
     _write_images(context.folder, collected)
+    write_features(context)
     write_json(context.folder / "speed.json", _timed(work, [job for job in jobs if job.full]))
     shutil.rmtree(work.target)
 

@@ -126,7 +126,7 @@ def train_pair(
         start=pair.autoencoder,
         validation_rows=held,
         folder=folder / "autoencoder",
-        progress=_part(context, 0.0, 0.25, "autoencoder"),
+        progress=_part(context, (0.0, 0.25), label="autoencoder"),
     )
     latents = encode_images(pair, store, rows)
     results["structure"] = fit_structure(
@@ -134,7 +134,7 @@ def train_pair(
         latents,
         settings=fit_settings(settings.structure, context.seed),
         folder=folder / "structure",
-        progress=_part(context, 0.25, 0.5, "structure model"),
+        progress=_part(context, (0.25, 0.5), label="structure model"),
     )
     pairs = training_pairs(train)
     results["prompt"] = fit_prompt(
@@ -145,7 +145,7 @@ def train_pair(
         training=PromptTraining(mode=settings.training_mode),  # type: ignore[arg-type]
         settings=fit_settings(settings.prompt, context.seed),
         folder=folder / "prompt",
-        progress=_part(context, 0.5, 1.0, f"prompt model, {len(pairs.years)} pairs"),
+        progress=_part(context, (0.5, 1.0), label=f"prompt model, {len(pairs.years)} pairs"),
     )
     return pair, results
 
@@ -183,7 +183,7 @@ def _train_scorers(context: StageContext, store: ImageStore, index: pd.DataFrame
     """Fit a scorer for every task with labels; one network a fold, or one in all (folds = 1)."""
     train = index[index["split"] == "train"]
     pair = load_pair(context.needs["generator"] / "pair")
-    copies = Copies(store, train["row"].to_numpy()).fill(pair, _part(context, 0, 0.05, ""))
+    copies = Copies(store, train["row"].to_numpy()).fill(pair, _part(context, (0, 0.05), label=""))
     counts = {}
     for number, (column, task) in enumerate(TASKS.items()):
         labels = pd.to_numeric(train[column], errors="coerce")
@@ -191,7 +191,7 @@ def _train_scorers(context: StageContext, store: ImageStore, index: pd.DataFrame
             continue
         low, high = (0.05 + 0.95 * (number + k) / len(TASKS) for k in (0, 1))
         lesson = _Lesson(store, index, column, task, copies)
-        fitted = _fit_task(context, lesson, _part(context, low, high, task.name))
+        fitted = _fit_task(context, lesson, _part(context, (low, high), label=task.name))
         for place, scorer in enumerate(fitted):
             save_scorer(context.folder / "scorers", scorer, name=f"{task.name}-{place}", half=True)
         counts[task.name] = len(fitted)
@@ -339,9 +339,10 @@ def _fit_familiarity(context: StageContext, store: ImageStore, index: pd.DataFra
 
 
 def _part(
-    context: StageContext, low: float, high: float, label: str
+    context: StageContext, span: tuple[float, float], *, label: str
 ) -> Callable[[float, str], None]:
     """Return a progress callback for a part of the stage."""
+    low, high = span
 
     def report(done: float, text: str) -> None:
         context.progress(low + (high - low) * done, f"{label} {text}".strip())

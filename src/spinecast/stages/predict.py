@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from spinecast.counterfactuals import SamplingSettings, generate_follow_up
-from spinecast.errors import SpinecastError
+from spinecast.counterfactuals import FollowUp, SamplingSettings, generate_follow_up
 from spinecast.files import read_json, write_json, write_text
 from spinecast.images import project_lateral, read_image
 from spinecast.images.image import Image
@@ -140,20 +139,13 @@ def predict_patient(
     pixels = prepare_radiograph(film, Preparation(**about["preparation"]))
     attributes = Attributes(age=known.get("age"), sex=known.get("sex"), bmi=known.get("bmi"))
     scorers = load_scorers(folder)
-    generation = about["generation"]
     made = generate_follow_up(
         load_pair(folder / "pair"),
         pixels[None],
         [attributes],
         horizons=np.array([HORIZONS]),
         draws=draws,
-        settings=SamplingSettings(
-            steps=generation["steps"],
-            guidance_scale=generation["guidance_scale"],
-            structure=generation["structure"],
-            detail=generation["detail"],
-            say_years=generation["say_years"],
-        ),
+        settings=_sampling(about["generation"]),
         seed=integer(seed, "predict"),
     )
     members = scorers["vertebral_fracture"]
@@ -170,8 +162,14 @@ def predict_patient(
         projected=projected,
         folder=out,
     )
-    _write(out, prediction, pixels, made.images[0], made.reconstruction[0], known)
+    _write(prediction, pixels, made, known=known)
     return prediction
+
+
+def _sampling(generation: Mapping[str, Any]) -> SamplingSettings:
+    """Return how the weights' own run drew its follow-ups."""
+    names = ("steps", "guidance_scale", "structure", "detail", "say_years")
+    return SamplingSettings(**{name: generation[name] for name in names})
 
 
 def _open_film(path: Path) -> tuple[Image, bool]:
@@ -236,13 +234,13 @@ def _survival(
 
 
 def _write(
-    out: Path,
     prediction: Prediction,
     pixels: np.ndarray,
-    futures: np.ndarray,
-    copy: np.ndarray,
+    made: FollowUp,
+    *,
     known: Mapping[str, Any],
 ) -> None:
+    out, futures, copy = prediction.folder, made.images[0], made.reconstruction[0]
     out.mkdir(parents=True, exist_ok=True)
     write_pixels(out / "baseline.npy", pixels)
     write_pixels(out / "futures.npy", futures)
@@ -264,4 +262,4 @@ def _write(
     write_text(out / "index.html", page)
 
 
-__all__ = ["HORIZONS", "Interval", "Prediction", "SpinecastError", "predict_patient"]
+__all__ = ["HORIZONS", "Interval", "Prediction", "predict_patient"]

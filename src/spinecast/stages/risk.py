@@ -162,7 +162,7 @@ def _add_comparison(
     described = describe_risk_groups(
         people["duration"], people["event"], people[column], times=settings.times
     )
-    _add_ratios(estimates, described.hazard_ratios, analysis, "")
+    _add_ratios(estimates, described.hazard_ratios, analysis=analysis, suffix="")
     for row in described.table.to_dict("records"):
         label = str(row["group"]).lower()
         share = (row["ci_low"], row["ci_high"])
@@ -180,10 +180,10 @@ def _add_comparison(
             times=settings.times, adjust=known[list(names)],
         )  # fmt: skip
         ratios = adjusted.hazard_ratios[adjusted.hazard_ratios["model"] == "adjusted"]
-        _add_ratios(estimates, ratios, analysis, suffix)
+        _add_ratios(estimates, ratios, analysis=analysis, suffix=suffix)
 
 
-def _add_ratios(estimates: Estimates, ratios: pd.DataFrame, analysis: str, suffix: str) -> None:
+def _add_ratios(estimates: Estimates, ratios: pd.DataFrame, *, analysis: str, suffix: str) -> None:
     for row in ratios.to_dict("records"):
         name = {"LH": "lh", "HIGH": "high"}[row["group"]]
         estimates.add(

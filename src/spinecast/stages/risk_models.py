@@ -95,7 +95,7 @@ def add_models(
                 model=f"{name}_{method}", settings=settings,
             )  # fmt: skip
     _add_comparisons(estimates, table.loc[test.index])
-    _add_net_benefit(estimates, table.loc[test.index], settings, folder)
+    _add_net_benefit(estimates, table.loc[test.index], settings=settings, folder=folder)
     return table
 
 
@@ -199,7 +199,7 @@ def _add_comparisons(estimates: Estimates, test: pd.DataFrame) -> None:
 
 
 def _add_net_benefit(
-    estimates: Estimates, test: pd.DataFrame, settings: RiskSettings, folder: Path
+    estimates: Estimates, test: pd.DataFrame, *, settings: RiskSettings, folder: Path
 ) -> None:
     """Net benefit of treating by each model's risk at the last time within follow-up."""
     columns = [c for c in test.columns if c.startswith("absolute_") and c.endswith("_cox")]

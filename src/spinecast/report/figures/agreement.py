@@ -26,9 +26,7 @@ from spinecast.report.parts import Figure
 _MANY_POINTS = 1500  # beyond this, points are embedded as pixels
 
 
-def draw_agreement(
-    pair: PairedValues, bland_altman: BlandAltmanData, *, simulated: bool
-) -> Figure:
+def draw_agreement(pair: PairedValues, bland_altman: BlandAltmanData, *, simulated: bool) -> Figure:
     """Draw generated against real scores, and their difference against their mean.
 
     Parameters
@@ -131,22 +129,25 @@ def draw_band(
     """Draw one curve with its confidence band in the colour of its series."""
     colour = colour_of(curve.label, position)
     symbol = symbol_of(position) if marker else ""
-    where = "post" if step else None
     if step:
         ax.step(curve.x, curve.y, where="post", color=colour, label=curve.label)
     else:
         ax.plot(curve.x, curve.y, color=colour, marker=symbol, markersize=5, label=curve.label)
     if curve.ci_low is not None and curve.ci_high is not None:
         ax.fill_between(
-            curve.x, curve.ci_low, curve.ci_high, color=colour, alpha=0.15, linewidth=0, step=where
+            curve.x,
+            curve.ci_low,
+            curve.ci_high,
+            color=colour,
+            alpha=0.15,
+            linewidth=0,
+            step="post" if step else None,
         )
 
 
 def _scatter(ax: Axes, x: np.ndarray, y: np.ndarray) -> None:
     many = len(x) > _MANY_POINTS
-    ax.scatter(
-        x, y, s=9 if many else 16, color=BLUE, alpha=0.45, linewidth=0, rasterized=many
-    )
+    ax.scatter(x, y, s=9 if many else 16, color=BLUE, alpha=0.45, linewidth=0, rasterized=many)
 
 
 def _identity(ax: Axes, pair: PairedValues) -> None:

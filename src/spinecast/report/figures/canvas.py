@@ -146,7 +146,7 @@ def stamp_film(ax: Axes, *, simulated: bool, generated: bool = False) -> None:
 
 def colour_of(label: str, position: int) -> str:
     """Give the colour of a series: risk groups keep theirs everywhere."""
-    return GROUP_COLOURS.get(label.split(" ")[0], SERIES[position % len(SERIES)])
+    return GROUP_COLOURS.get(label.split(" ", maxsplit=1)[0], SERIES[position % len(SERIES)])
 
 
 def symbol_of(position: int) -> str:

@@ -60,9 +60,7 @@ def draw_roc(panels: Mapping[str, Sequence[CurveData]], *, simulated: bool) -> F
                   caption="The diagonal is chance.")  # fmt: skip
 
 
-def draw_decision_curve(
-    curves: Sequence[CurveData], *, horizon: float, simulated: bool
-) -> Figure:
+def draw_decision_curve(curves: Sequence[CurveData], *, horizon: float, simulated: bool) -> Figure:
     """Draw net benefit over threshold risks; pass "treat all" as a curve, treat none is zero."""
     with chart_style():
         drawing = new_drawing(6.0, 3.4)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -188,7 +189,9 @@ def _draw_histograms(ax: Axes, series: Series) -> None:
             continue
         style = {"bins": edges.tolist(), "density": True, "color": colour_of(name, position)}
         ax.hist(known, alpha=0.25, **style)
-        ax.hist(known, histtype="step", linewidth=1.5, label=f"{name} (n = {len(known):,})", **style)
+        ax.hist(
+            known, histtype="step", linewidth=1.5, label=f"{name} (n = {len(known):,})", **style
+        )
 
 
 def _draw_pair_cell(
@@ -209,7 +212,7 @@ def _draw_pair_cell(
                 transform=ax.transAxes)  # fmt: skip
         return
     many = len(x) > 400
-    style = {"alpha": 0.5, "linewidth": 0, "rasterized": many}
+    style: dict[str, Any] = {"alpha": 0.5, "linewidth": 0, "rasterized": many}
     ax.scatter(x[~marked], y[~marked], s=7, color=BLUE, **style)
     ax.scatter(x[marked], y[marked], s=11, color=VERMILLION, marker="^", **style)
 

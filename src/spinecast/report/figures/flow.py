@@ -134,7 +134,9 @@ def _arrow(
 
 
 def _counts(step: FlowStep) -> str:
-    return f"{_plural(step.n_people, 'person', 'people')} · {_plural(step.n_images, 'film', 'films')}"
+    return (
+        f"{_plural(step.n_people, 'person', 'people')} · {_plural(step.n_images, 'film', 'films')}"
+    )
 
 
 def _plural(count: int, one: str, many: str) -> str:

@@ -156,9 +156,7 @@ def _common_limit(differences: Sequence[Pixels | None]) -> float:
     return max(math.ceil(top * 20) / 20, 0.05)
 
 
-def _plate(
-    rows: int, films: Sequence[Pixels | None], *, title: str
-) -> tuple[Drawing, np.ndarray]:
+def _plate(rows: int, films: Sequence[Pixels | None], *, title: str) -> tuple[Drawing, np.ndarray]:
     shape = next(f.shape for f in films if f is not None)
     width = max(_HEIGHT * shape[1] / shape[0], 0.9)
     drawing = Drawing(

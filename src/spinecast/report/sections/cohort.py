@@ -76,7 +76,9 @@ def quarantine_section(
     for frame, name in ((quarantine, "quarantined"), (skipped, "skipped")):
         if frame is not None and len(frame):
             caption = f"Every {name} input ({len(frame):,})"
-            rows.append(frame_table(frame[["source", "code", "reason"]], caption=caption, folded=True))
+            rows.append(
+                frame_table(frame[["source", "code", "reason"]], caption=caption, folded=True)
+            )
     return Section(
         title="Quarantine",
         anchor="quarantine",

@@ -157,9 +157,7 @@ def calibration_section(
     )
 
 
-def decision_section(
-    curves: Sequence[CurveData], *, horizon: float, simulated: bool
-) -> Section:
+def decision_section(curves: Sequence[CurveData], *, horizon: float, simulated: bool) -> Section:
     """Show net benefit over thresholds."""
     return Section(
         title="Decision curve",

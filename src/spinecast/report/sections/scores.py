@@ -68,9 +68,7 @@ def distributions_section(
         draw_score_distributions(scores, simulated=simulated, thresholds=thresholds),
         draw_pairs(wide, simulated=simulated, event=event),
     )
-    return Section(
-        title="Score distributions", anchor="scores", group=_GROUP, figures=figures
-    )
+    return Section(title="Score distributions", anchor="scores", group=_GROUP, figures=figures)
 
 
 def uncertainty_section(spread: Numbers, *, threshold: float, simulated: bool) -> Section:

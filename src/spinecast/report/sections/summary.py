@@ -34,7 +34,9 @@ def headline_section(rows: Sequence[HeadlineRow], *, text: str = "") -> Section:
         anchor="headline",
         group="Summary",
         markup=render("headline.html.j2", tiles=tiles, text=text, tally=tally),
-        tables=(frame_table(_frame(rows), caption="Test people only; 95 % intervals in brackets."),),
+        tables=(
+            frame_table(_frame(rows), caption="Test people only; 95 % intervals in brackets."),
+        ),
     )
 
 
