@@ -162,7 +162,8 @@ def headline_rows() -> list[HeadlineRow]:
             "no change", Target(0, "above"), null=0.0,
         ),
         HeadlineRow(
-            "Age on generated films, share of real R²", get("generated_age", "fraction_of_acquired"),
+            "Age on generated films, share of real R²",
+            get("generated_age", "fraction_of_acquired"),
             target=Target(0.9), comment="The regressor reads 0.06 less on copies too.",
         ),
         HeadlineRow(
@@ -336,7 +337,8 @@ def risk_sections(rng: np.random.Generator, *, simulated: bool) -> list[Section]
     )  # fmt: skip
     models = pd.DataFrame(
         {
-            "model": ["age alone", "baseline score", "FRAX (simulated)", "scores", "scores + clinical"],
+            "model": ["age alone", "baseline score", "FRAX (simulated)", "scores",
+                      "scores + clinical"],
             "c-index (Cox)": ["0.672 (0.640 to 0.704)", "0.690 (0.658 to 0.722)",
                               "0.701 (0.670 to 0.732)", "0.722 (0.692 to 0.752)",
                               "0.741 (0.712 to 0.770)"],

@@ -1,0 +1,115 @@
+"""Draw the pictures of simulated radiographs in docs/images: ``make docs-images``.
+
+A contact sheet of 24 lateral films (ages 50 to 90, both sexes, every Genant type and
+grade, four makers), and strips of one person from 50 to 90.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+
+from spinecast.cohort.sources.simulated import bright_bone
+from spinecast.files import write_bytes
+from spinecast.seeds import generator
+from spinecast.simulation.acquisition import Acquisition, draw_acquisition
+from spinecast.simulation.anatomy import build_anatomy
+from spinecast.simulation.anatomy_dice import draw_anatomy_dice
+from spinecast.simulation.lateral import render_lateral
+from spinecast.simulation.spine_state import Fracture
+from spinecast.simulation.world import World, open_world
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+
+FOLDER = Path(__file__).resolve().parent / "images"
+SEED = 11
+SHAPE = (512, 256)
+MAKERS = ("GE Healthcare", "DK Medical Systems", "FUJIFILM Corporation", "KODAK")
+REGIONS = ("TL", "LS", "WHOLE", "TLS")
+LOSSES = {1: 0.23, 2: 0.34, 3: 0.5}
+SHAPES = ("wedge", "biconcave", "crush")
+LEVELS = ("T12", "L1", "T8")
+
+
+def film(world: World, person: str, *, age: float, fractures: tuple[Fracture, ...] | None,
+         acquisition: Acquisition) -> np.ndarray:  # fmt: skip
+    """Render one film of a person at an age, bone bright, scaled to [0, 1]."""
+    do = {"age": age} if fractures is None else {"age": age, "fractures": fractures}
+    dice = draw_anatomy_dice(generator(SEED, "docs", person))
+    rendered = render_lateral(
+        build_anatomy(world.state(person, do=do), dice), acquisition, shape=SHAPE
+    )
+    pixels = bright_bone(rendered)
+    low, high = np.quantile(pixels, [0.002, 0.998])
+    return np.clip((pixels - low) / (high - low), 0, 1)
+
+
+def people_of(world: World, sex: str, count: int) -> list[str]:
+    """Return the first people of one sex."""
+    people = world.tables()["people"]
+    return people.loc[people["sex"] == sex, "person_id"].head(count).tolist()
+
+
+def contact_sheet(world: World) -> None:
+    """24 films in three rows."""
+    people = [p for pair in zip(people_of(world, "F", 12), people_of(world, "M", 12), strict=True)
+              for p in pair]  # fmt: skip
+    ages = np.linspace(50, 90, 24).round()
+    kinds = [(s, g) for g in LOSSES for s in SHAPES]
+    figure, axes = plt.subplots(3, 8, figsize=(16, 13.2), facecolor="black")
+    for number, axis in enumerate(axes.T.ravel()):
+        sex = "F" if number % 2 == 0 else "M"
+        has = number % 8 >= 3 and kinds
+        shape, grade = kinds.pop(0) if has else ("", 0)
+        level = LEVELS[number % 3]
+        broken = (Fracture(level, shape, LOSSES[grade]),) if grade else ()
+        maker = MAKERS[number % 4]
+        rng = generator(SEED, "docs", "film", number)
+        taken = draw_acquisition(rng, maker=maker, region=REGIONS[(number // 2) % 4])
+        image = film(world, people[number], age=ages[number], fractures=broken, acquisition=taken)
+        axis.imshow(image, cmap="gray", vmin=0, vmax=1)
+        axis.set_axis_off()
+        what = f"{level} {shape} grade {grade}" if grade else "no fracture"
+        axis.set_title(f"{sex} {ages[number]:.0f} y, {maker.split()[0]}\n{what}", color="white",
+                       fontsize=9)  # fmt: skip
+    figure.suptitle("SIMULATED lateral spine radiographs", color="white", fontsize=16, y=0.995)
+    _save(figure, "simulated-radiographs.png")
+
+
+def life_strips(world: World) -> None:
+    """Three people, each from 50 to 90 in steps of 5 years, one acquisition a person."""
+    people = [*people_of(world, "F", 3)[1:], people_of(world, "M", 1)[0]]
+    ages = np.arange(50, 91, 5)
+    figure, axes = plt.subplots(len(people), len(ages), figsize=(16, 11.2), facecolor="black")
+    for person, row in zip(people, axes, strict=True):
+        taken = draw_acquisition(generator(SEED, "docs", "strip", person), region="TL",
+                                 maker=MAKERS[0])  # fmt: skip
+        for age, axis in zip(ages, row, strict=True):
+            image = film(world, person, age=float(age), fractures=None, acquisition=taken)
+            axis.imshow(image, cmap="gray", vmin=0, vmax=1)
+            axis.set_axis_off()
+            state = world.state(person, do={"age": float(age)})
+            axis.set_title(f"{state.sex} {age} y, {len(state.fractures)} fractured", color="white",
+                           fontsize=9)  # fmt: skip
+    figure.suptitle(
+        "SIMULATED: one person a row, from 50 to 90", color="white", fontsize=16, y=0.995
+    )
+    _save(figure, "simulated-life-strips.png")
+
+
+def _save(figure: plt.Figure, name: str) -> None:
+    buffer = io.BytesIO()
+    figure.tight_layout(pad=0.4, h_pad=1.2, rect=(0, 0, 1, 0.965))
+    figure.savefig(buffer, dpi=80, facecolor="black", pil_kwargs={"optimize": True})
+    plt.close(figure)
+    write_bytes(FOLDER / name, buffer.getvalue())
+
+
+if __name__ == "__main__":
+    cohort = open_world("demo", SEED)
+    contact_sheet(cohort)
+    life_strips(cohort)
