@@ -176,6 +176,37 @@ def test_separate_training_needs_no_pairs_and_never_runs_the_structure_model(
     fit_prompt(pair, latents, people(24), pairs=none, training=training, settings=settings(2))
 
 
+def test_clean_latents_can_be_read_off_the_features_handed_over(pair, latents):
+    fit_structure(pair, latents, settings=settings(80))
+    time = torch.full((24,), 900)
+    with torch.no_grad():
+        features = pair.structure.features(
+            torch.randn(24, 4, 16, 8), time, latents.low_resolution, blocks=TINY.injection.at(900)
+        )
+        read = pair.structure.probe(features)
+    assert read.shape == latents.latents.shape
+    assert float((read - latents.latents).pow(2).mean()) < 0.9  # 1 is knowing nothing
+
+
+def test_the_prompt_model_starts_from_the_structure_model_once(pair, latents, monkeypatch):
+    pairs = ImagePairs(np.arange(0, 24, 2), np.arange(1, 24, 2), np.full(12, 5.0))
+    monkeypatch.setattr("spinecast.models.latent_training.fit", lambda *_, **__: None)
+
+    def run():
+        fit_prompt(
+            pair, latents, people(24), pairs=pairs, training=PromptTraining(), settings=settings(1)
+        )
+
+    run()
+    ours, theirs = pair.prompt.unet.state_dict(), pair.structure.unet.state_dict()
+    assert torch.equal(ours["conv_out.weight"], theirs["conv_out.weight"])
+    assert torch.equal(ours["conv_in.weight"], theirs["conv_in.weight"][:, :4])
+    with torch.no_grad():
+        pair.prompt.unet.conv_out.bias.fill_(7)
+    run()
+    assert float(pair.prompt.unet.conv_out.bias.detach()[0]) == 7
+
+
 def test_paired_training_without_pairs_is_refused(pair, latents):
     none = ImagePairs(np.array([], int), np.array([], int), np.array([]))
     with pytest.raises(ModelError, match="SC-407"):

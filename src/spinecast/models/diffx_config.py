@@ -61,6 +61,10 @@ class DiffXConfig:
         Factor by which the structure model's copy of the input is reduced; not reported.
     injection
         What is handed over, in training with pairs and when drawing.
+    probe
+        Teach the structure model, beside its own task, that the clean latents can be read
+        off the features to be handed over. Left alone, a small network keeps fine detail in
+        its last skip connections, past the blocks from which features are taken. Ours.
     """
 
     autoencoder: AutoencoderConfig = field(default_factory=AutoencoderConfig)
@@ -69,6 +73,7 @@ class DiffXConfig:
     noise: NoiseConfig = field(default_factory=NoiseConfig)
     injection: InjectionConfig = field(default_factory=InjectionConfig)
     low_resolution: int = 2
+    probe: bool = True
 
 
 #: Stable Diffusion's sizes at 512 x 512, one grey channel (S2 methods; SD 1 configuration).
@@ -94,6 +99,7 @@ PAPER = DiffXConfig(
     noise=NoiseConfig(prediction="epsilon"),
     injection=InjectionConfig(feature_blocks=(5,), attention_blocks=(5, 6, 7, 8, 9, 10, 11)),
     low_resolution=4,
+    probe=False,
 )
 
 #: Trains on two cores; ours.

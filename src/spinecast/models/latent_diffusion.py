@@ -54,6 +54,7 @@ class StructureDenoiser(nn.Module):
         self.config = config
         self.unet = build_unet(config, in_channels=2 * config.autoencoder.latent_channels)
         self.token = nn.Parameter(torch.randn(1, 1, config.text.width) * 0.02)
+        self.probe = _Probe(config) if config.probe and config.injection.feature_blocks else None
 
     def forward(
         self, noisy: torch.Tensor, timestep: torch.Tensor, low_resolution: torch.Tensor
@@ -77,14 +78,43 @@ class StructureDenoiser(nn.Module):
         return features
 
 
+class _Probe(nn.Module):
+    """Read clean latents off the features of the last block that hands them over."""
+
+    def __init__(self, config: DiffXConfig) -> None:
+        super().__init__()
+        self.block = max(config.injection.feature_blocks)
+        level = self.block // (config.unet.layers_per_block + 1)
+        coarse_first = config.unet.block_out_channels[::-1]
+        self.stretch = 2 ** (len(coarse_first) - 1 - level)
+        channels = config.autoencoder.latent_channels * self.stretch**2
+        self.read = nn.Conv2d(coarse_first[level], channels, 1)
+
+    def forward(self, features: Features) -> torch.Tensor:
+        """Return an estimate of the clean latents."""
+        return F.pixel_shuffle(self.read(features.blocks[self.block]), self.stretch)
+
+
 class PromptDenoiser(nn.Module):
     """LDM-2: noisy latents and a sentence to the prediction; text encoder included."""
+
+    fitted: torch.Tensor
 
     def __init__(self, config: DiffXConfig) -> None:
         super().__init__()
         self.config = config
         self.text = PromptEncoder(config.text)
         self.unet = build_unet(config, in_channels=config.autoencoder.latent_channels)
+        self.register_buffer("fitted", torch.zeros(()))
+
+    @torch.no_grad()
+    def start_from(self, structure: StructureDenoiser) -> None:
+        """Take over the structure model's weights: its twin has learnt to denoise already."""
+        state = structure.unet.state_dict()
+        own = self.unet.conv_in.weight.shape[1]
+        # noisy latents come first among the structure model's inputs
+        state["conv_in.weight"] = state["conv_in.weight"][:, :own]
+        self.unet.load_state_dict(state)
 
     def context(self, prompts: list[str]) -> torch.Tensor:
         """Return what cross-attention reads of ``prompts``, (n, tokens, width)."""

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from spinecast.errors import error
 from spinecast.models.autoencoder import AutoencoderConfig, RadiographAutoencoder, autoencoder_loss
-from spinecast.models.feature_injection import Blocks, Features
+from spinecast.models.feature_injection import Blocks, Features, recording
 from spinecast.models.fit import Batch, FitResult, FitSettings, fit, index_batches
 from spinecast.models.latent_diffusion import DiffXPair, NoiseConfig, ddim_scheduler
 from spinecast.models.latent_pairs import (
@@ -35,6 +35,9 @@ from spinecast.seeds import generator
 
 Progress = Callable[[float, str], None]
 Loss = Callable[[nn.Module, Batch, torch.Generator], torch.Tensor]
+
+#: Weight of the structure model's second task, see :class:`DiffXConfig`.
+PROBE_WEIGHT = 1.0
 
 #: Images read and encoded at once.
 ROWS_PER_READ = 256
@@ -137,6 +140,9 @@ def fit_prompt(
 ) -> FitResult:
     """Fit the pair's prompt model, in place; the structure model stays as it is.
 
+    With pairs, a prompt model never fitted before starts from the structure model's
+    weights; one that was (fine-tuning) goes on from its own.
+
     Parameters
     ----------
     latents
@@ -161,6 +167,9 @@ def fit_prompt(
         )
     if training.mode == "paired" and not len(pairs.years):
         raise error("SC-407", expected="pairs of images", got="none", where="paired training")
+    if training.mode == "paired" and not pair.prompt.fitted:
+        pair.prompt.start_from(pair.structure)
+    pair.prompt.fitted.fill_(1)
     sampler = PairSampler(
         pair, latents, attributes=attributes, pairs=pairs, training=training, settings=settings
     )
@@ -180,8 +189,13 @@ def structure_loss(pair: DiffXPair) -> Loss:
     def loss(module: nn.Module, batch: Batch, rng: torch.Generator) -> torch.Tensor:
         latents, low_resolution = batch
         noised = _Noised.draw(pair.config.noise, latents, rng=rng)
-        predicted = module(noised.sample, noised.timestep, low_resolution)
-        return _weighted_error(pair, predicted, noised.target)
+        if module.probe is None:
+            predicted = module(noised.sample, noised.timestep, low_resolution)
+            return _weighted_error(pair, predicted, noised.target)
+        with recording(frozenset({module.probe.block}), frozenset()) as features:
+            predicted = module(noised.sample, noised.timestep, low_resolution)
+        read = _weighted_error(pair, module.probe(features), latents)
+        return _weighted_error(pair, predicted, noised.target) + PROBE_WEIGHT * read
 
     return loss
 
