@@ -26,6 +26,7 @@ from spinecast.models.latent_training import (
     fit_prompt,
     fit_structure,
 )
+from spinecast.models.pair_alignment import add_aligned_follow_ups
 from spinecast.models.prompts import CONDITIONS, Attributes
 from spinecast.run import StageContext
 from spinecast.scores.cross_fit import OUTSIDE, cross_fit_scores
@@ -136,11 +137,19 @@ def train_pair(
         folder=folder / "structure",
         progress=_part(context, (0.25, 0.5), label="structure model"),
     )
-    pairs = training_pairs(train)
+    context.progress(0.5, "follow-ups moved into their baseline's pose")
+    latents, known, pairs = add_aligned_follow_ups(
+        pair,
+        store,
+        rows,
+        latents=latents,
+        attributes=attributes_of(train),
+        pairs=training_pairs(train),
+    )
     results["prompt"] = fit_prompt(
         pair,
         latents,
-        attributes_of(train),
+        known,
         pairs=pairs,
         training=PromptTraining(mode=settings.training_mode),  # type: ignore[arg-type]
         settings=fit_settings(settings.prompt, context.seed),

@@ -44,20 +44,24 @@ PAPER = FollowUpSettings(
     training_mode="separate",  # two separately trained models
 )
 
-# Not reported; ours: what two processor cores can do, see docs/decisions.
+# Not reported; ours: what two processor cores can do.
 DEMO = FollowUpSettings(
     preparation=Preparation(shape=(192, 96), equalisation="clahe"),
     networks="demo",
-    autoencoder=TrainingSettings(steps=1_800, batch_size=16, learning_rate=2e-3),
-    structure=TrainingSettings(steps=2_000, batch_size=32, learning_rate=1e-3),
-    prompt=TrainingSettings(steps=5_000, batch_size=32, learning_rate=1e-3),
+    autoencoder=TrainingSettings(steps=200, batch_size=16, learning_rate=1e-3, warmup=20, ema=0.99),
+    structure=TrainingSettings(steps=1_200, batch_size=16, learning_rate=1e-3, ema=0.995),
+    prompt=TrainingSettings(steps=2_000, batch_size=16, learning_rate=1e-3, ema=0.995),
     scorer=TrainingSettings(
-        steps=700, batch_size=32, learning_rate=3e-3, warmup=30, ema=0.98, weight_decay=0.02
+        steps=600, batch_size=32, learning_rate=3e-3, warmup=30, ema=0.98, weight_decay=0.02
     ),
 )
 
 # Trains the shipped weights: one network a task on all training people, a short evaluation.
-WEIGHTS = replace(DEMO, cohort=CohortSettings(fractions=(0.9, 0.06, 0.04), folds=1))
+WEIGHTS = replace(
+    DEMO,
+    cohort=CohortSettings(fractions=(0.9, 0.06, 0.04), folds=1),
+    generation=replace(DEMO.generation, draws=5),
+)
 
 # For tests; ours.
 TINY = FollowUpSettings(
@@ -72,8 +76,7 @@ TINY = FollowUpSettings(
     risk=RiskSettings(bootstrap=30),
 )
 
-# DEMO for films that come without age, sex, dates or view: nothing is filled in, the prompt
-# says what is known, and the one horizon is the next film, however far away it is.
+# DEMO for films without age, sex, dates or view: nothing is filled in, one horizon: the next film.
 FILMS = replace(
     DEMO,
     cohort=CohortSettings(view="", keep_unknown=True),
