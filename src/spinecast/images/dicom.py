@@ -145,7 +145,8 @@ def _parse(data: bytes, limits: Limits) -> Any:
     )
     try:
         dataset = pydicom.dcmread(io.BytesIO(data), force=True, specific_tags=_tags())
-        dataset.file_meta.TransferSyntaxUID  # noqa: B018  raises where it is missing
+        if "TransferSyntaxUID" not in dataset.file_meta:
+            dataset.file_meta.TransferSyntaxUID = _encoding_found(dataset)
     except (MemoryError, RecursionError):
         raise
     except Exception as cause:
@@ -153,6 +154,16 @@ def _parse(data: bytes, limits: Limits) -> Any:
     if "Rows" not in dataset or "PixelData" not in dataset:
         _check_has_pixels(dataset, seen)
     return dataset
+
+
+def _encoding_found(dataset: Any) -> Any:
+    """Return the syntax of a file that does not name it; such files are never compressed."""
+    from pydicom.uid import UID
+
+    implicit, little = dataset.original_encoding
+    if not little:
+        return UID(_BIG_ENDIAN)
+    return UID(_IMPLICIT if implicit else _EXPLICIT)
 
 
 @functools.cache

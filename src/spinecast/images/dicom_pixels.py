@@ -41,11 +41,14 @@ def read_stored(dataset: Any, limits: Limits) -> Array:
     else:
         _check_native(dataset, shape, samples)
     try:
-        stored = pixel_array(dataset)
+        # unused bits are judged by _significant_bits; dropping them here would hide a wrong header
+        stored = pixel_array(dataset, correct_unused_bits=False)
     except (MemoryError, RecursionError):
         raise
     except Exception as cause:
         raise error("SC-102", expected="a valid pixel stream", got=_short(cause)) from cause
+    # tables are looked up through views of the bytes, which must be in this machine's order
+    stored = stored.astype(stored.dtype.newbyteorder("="), copy=False)
     frames, rows, columns = shape
     want = (frames, rows, columns, samples)
     if stored.size != np.prod(want):
