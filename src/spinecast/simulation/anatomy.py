@@ -15,7 +15,7 @@ from spinecast.simulation.posterior import osteophytes, posterior_elements
 from spinecast.simulation.soft_tissue import SoftTissue, build_soft_tissue
 from spinecast.simulation.spine_state import SpineState
 from spinecast.simulation.thorax import ribs, shoulder_blades
-from spinecast.simulation.tubes import Tubes, join
+from spinecast.simulation.tubes import Tubes, join, merge
 from spinecast.simulation.vertebra import VertebralBodies, build_bodies
 from spinecast.simulation.vessels import Aorta, aorta, plaques
 
@@ -71,15 +71,14 @@ def build_anatomy(state: SpineState, dice: AnatomyDice) -> Anatomy:
     bodies, _ = build_bodies(state, dice)
     wings = iliac_wings(bodies, state, dice)
     vessel = aorta(bodies, state, dice)
-    bones = join(
+    bones = merge(
         [
-            *ribs(bodies, state, dice),
-            *shoulder_blades(bodies, state, dice),
-            *posterior_elements(bodies, state, dice),
-            *osteophytes(bodies, state, dice),
-            *sacral_back(bodies, state),
-            *crest_rims(wings, state),
-            *plaques(vessel, state, dice),
+            ribs(bodies, state, dice),
+            join(shoulder_blades(bodies, state, dice)),
+            posterior_elements(bodies, state, dice),
+            osteophytes(bodies, state, dice),
+            join([*sacral_back(bodies, state), *crest_rims(wings, state)]),
+            plaques(vessel, state, dice),
         ]
     )
     soft = build_soft_tissue(bodies, state, dice)

@@ -217,9 +217,11 @@ def add_segment(scratch: Image, ends: Floats, matter: Floats) -> None:
             dx = (column + 0.5) * pixel - ends[0]
             dy = (row + 0.5) * pixel - ends[1]
             along = min(1.0, max(0.0, (dx * ax + dy * ay) / length))
-            away = math.hypot(dx - along * ax, dy - along * ay)
+            across, down = dx - along * ax, dy - along * ay
             radius = ends[2] + along * (ends[6] - ends[2])
-            if away < radius + 1.5 * pixel:
+            square = across * across + down * down
+            if square < (radius + 1.5 * pixel) ** 2:
+                away = math.sqrt(square)
                 value = tube_mineral(away, radius, matter)
                 value *= ends[3] + along * (ends[7] - ends[3])
                 scratch[row, column] = max(scratch[row, column], value)

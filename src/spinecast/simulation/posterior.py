@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from spinecast.simulation.anatomy_dice import AnatomyDice
 from spinecast.simulation.spine_state import SpineState
-from spinecast.simulation.tubes import Tube
+from spinecast.simulation.tubes import Tubes, equal_tubes
 from spinecast.simulation.vertebra import VertebralBodies
-from spinecast.simulation.vertebral_sizes import CHAIN, N_CHAIN
+from spinecast.simulation.vertebral_sizes import CHAIN, LUMBAR, N_CHAIN
 
 Floats = NDArray[np.float64]
 
@@ -43,16 +43,57 @@ _PARTS: dict[str, tuple[tuple[tuple[float, ...], ...], tuple[tuple[float, ...], 
         ((9, 3.0, 22, 3.8), (11, 3.5, 32, 3.6), (12, 3.0, 40, 2.6)),
     ),
 }
-_THORACIC, _LUMBAR = 0, 1
+_PAIRED = ("pedicle", "upper facet", "lower facet", "transverse")
+_HANDS = np.array([-1.0, 1.0])
+_KNOTS, _SPINE_KNOTS = 3, 4
 
 
-def posterior_elements(bodies: VertebralBodies, state: SpineState, dice: AnatomyDice) -> list[Tube]:
-    """Return the posterior elements of L5 up to C3 as tubes and plates, mm."""
+def _lumbar_like(level: str) -> float:
+    return 1.0 if level.startswith("L") else _LUMBAR_LIKE.get(level, 0.0)
+
+
+LUMBAR_LIKE: Floats = np.array([_lumbar_like(level) for level in CHAIN])
+"""How lumbar each vertebra of ``CHAIN`` is: 0 thoracic or cervical, 1 lumbar."""
+
+
+def _templates(part: str) -> Floats:
+    """Return (22, k, 4) rows of one part for every level, before scaling."""
+    thoracic, lumbar = (np.array(rows, dtype=np.float64) for rows in _PARTS[part])
+    blend = LUMBAR_LIKE[:, None, None]
+    return (1 - blend) * thoracic + blend * lumbar
+
+
+# (22, 4 parts, 3 points, 4) and (22, 4 points, 4)
+_PAIRED_TEMPLATES = np.stack([_templates(part) for part in _PAIRED], axis=1)
+_SPINE_TEMPLATES = _templates("spine")
+_DROOP = np.linspace(0.0, 2.2, _SPINE_KNOTS)
+_PAIRED_FLATNESS = np.repeat([0.9 if part == "transverse" else 0.65 for part in _PAIRED], 2)
+_FADE = np.ones((len(_PAIRED), len(_HANDS), _KNOTS))
+_FADE[_PAIRED.index("transverse")] = np.array([0.9, 1.0, 0.45])
+
+
+def posterior_elements(bodies: VertebralBodies, state: SpineState, dice: AnatomyDice) -> Tubes:
+    """Return the posterior elements of L5 up to C3 as tubes and plates, mm.
+
+    Each vertebra has eight paired tubes of three points (left before right) and its
+    spinous process, a plate of four points.
+    """
     strength = bone_strength(state)
-    tubes: list[Tube] = []
-    for row in range(N_CHAIN):
-        tubes += _of_one(bodies, row, dice=dice, strength=strength)
-    return tubes
+    mean_depth = bodies.depth[:N_CHAIN].mean(axis=1)
+    scale = bodies.width[:N_CHAIN] / np.where(LUMBAR, 45.0, 36.0)
+    scale = 0.5 * scale + 0.5 * mean_depth / 31.0
+    paired = _paired(scale, dice).reshape(N_CHAIN, -1, 4)
+    place = np.concatenate([paired, _spinous(scale, dice)], axis=1)
+    points = _placed(bodies, place, half_depth=0.5 * mean_depth)
+    counts = np.tile([*[_KNOTS] * (2 * len(_PAIRED)), _SPINE_KNOTS], N_CHAIN)
+    fade = np.concatenate([_FADE.ravel(), np.ones(_SPINE_KNOTS)])
+    return Tubes(
+        points=points.reshape(-1, 3),
+        radius=place[..., 3].ravel(),
+        fade=np.tile(fade, N_CHAIN),
+        start=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        material=_material(strength, breadth=6.5 * scale).reshape(-1, 5),
+    )
 
 
 def bone_strength(state: SpineState) -> float:
@@ -60,92 +101,75 @@ def bone_strength(state: SpineState) -> float:
     return float(np.clip(state.bmd_spine, 0.35, 1.6) ** 0.8)
 
 
-def _of_one(bodies: VertebralBodies, row: int, *, dice: AnatomyDice, strength: float) -> list[Tube]:
-    scale = float(bodies.width[row]) / (45.0 if CHAIN[row].startswith("L") else 36.0)
-    scale = 0.5 * scale + 0.5 * float(bodies.depth[row].mean()) / 31.0
-    blend = _lumbar_like(row)
-    length, drop, facet, side = dice.posterior[row]
-    wall = 0.75 * strength**0.5
-    tubes = []
-    for part in ("pedicle", "upper facet", "lower facet", "transverse"):
-        for hand in (-1.0, 1.0):
-            place = _template(part, blend, scale) * np.array([1, 1, hand, 1.0])
-            place[:, 3] *= 1 + 0.07 * facet
-            place[:, 1] += 0.6 * side * hand
-            tubes.append(
-                Tube(
-                    _placed(bodies, row, place),
-                    place[:, 3],
-                    wall=wall,
-                    core=0.11 * strength,
-                    flatness=0.65 if part != "transverse" else 0.9,
-                    fade=np.array([0.9, 1.0, 0.45]) if part == "transverse" else None,
-                )
-            )
-    place = _template("spine", blend, scale)
-    place[:, 0] *= 1 + 0.06 * length
-    place[:, 1] += np.linspace(0.0, 2.2, len(place)) * drop
-    tubes.append(
-        Tube(
-            _placed(bodies, row, place),
-            place[:, 3],
-            wall=wall,
-            core=0.13 * strength,
-            breadth=6.5 * scale,
-        )
-    )
-    return tubes
+def _paired(scale: Floats, dice: AnatomyDice) -> Floats:
+    """Return (22, parts, hands, points, 4) template rows, each hand on its own side."""
+    facet, side = dice.posterior[:, 2], dice.posterior[:, 3]
+    one_side = _PAIRED_TEMPLATES * scale[:, None, None, None]
+    place = np.repeat(one_side[:, :, None], len(_HANDS), axis=2)
+    place[..., 2] *= _HANDS[:, None]
+    place[..., 3] *= (1 + 0.07 * facet)[:, None, None, None]
+    place[..., 1] += ((0.6 * side)[:, None] * _HANDS)[:, None, :, None]
+    return place
 
 
-def _lumbar_like(row: int) -> float:
-    level = CHAIN[row]
-    return 1.0 if level.startswith("L") else _LUMBAR_LIKE.get(level, 0.0)
+def _spinous(scale: Floats, dice: AnatomyDice) -> Floats:
+    """Return (22, 4, 4) template rows of the spinous processes."""
+    length, drop = dice.posterior[:, 0], dice.posterior[:, 1]
+    place = _SPINE_TEMPLATES * scale[:, None, None]
+    place[..., 0] *= (1 + 0.06 * length)[:, None]
+    place[..., 1] += _DROOP * drop[:, None]
+    return place
 
 
-def _template(part: str, blend: float, scale: float) -> Floats:
-    both = _PARTS[part]
-    thoracic = np.array(both[_THORACIC], dtype=np.float64)
-    lumbar = np.array(both[_LUMBAR], dtype=np.float64)
-    return ((1 - blend) * thoracic + blend * lumbar) * scale
+def _material(strength: float, *, breadth: Floats) -> Floats:
+    """Return (22, 9, 5): wall, cortex, core, flatness and breadth; the plate comes last."""
+    material = np.empty((N_CHAIN, 2 * len(_PAIRED) + 1, 5))
+    material[..., 0] = 0.75 * strength**0.5
+    material[..., 1] = 1.0
+    material[:, :-1, 2] = 0.11 * strength
+    material[:, -1, 2] = 0.13 * strength
+    material[:, :-1, 3] = _PAIRED_FLATNESS
+    material[:, -1, 3] = 1.0
+    material[:, :-1, 4] = 0.0
+    material[:, -1, 4] = breadth
+    return material
 
 
-def _placed(bodies: VertebralBodies, row: int, place: Floats) -> Floats:
-    """Turn template rows into points in mm."""
-    angle = bodies.inclination[row]
-    u = place[:, 0] + 0.5 * bodies.depth[row].mean()
-    v = place[:, 1]
-    x = bodies.centre[row, 0] + u * np.cos(angle) + v * np.sin(angle)
-    y = bodies.centre[row, 1] + u * np.sin(angle) - v * np.cos(angle)
-    return np.stack([x, y, place[:, 2]], axis=1)
+def _placed(bodies: VertebralBodies, place: Floats, *, half_depth: Floats) -> Floats:
+    """Turn (22, k, 4) template rows into (22, k, 3) points in mm."""
+    angle = bodies.inclination[:N_CHAIN, None]
+    cosine, sine = np.cos(angle), np.sin(angle)
+    u = place[..., 0] + half_depth[:, None]
+    v = place[..., 1]
+    x = bodies.centre[:N_CHAIN, :1] + u * cosine + v * sine
+    y = bodies.centre[:N_CHAIN, 1:] + u * sine - v * cosine
+    return np.stack([x, y, place[..., 2]], axis=-1)
 
 
-def osteophytes(bodies: VertebralBodies, state: SpineState, dice: AnatomyDice) -> list[Tube]:
+_SPURRED = N_CHAIN - 5
+"""Bodies from L5 up to T1 may carry anterior spurs."""
+
+
+def osteophytes(bodies: VertebralBodies, state: SpineState, dice: AnatomyDice) -> Tubes:
     """Return the anterior spurs of the lower and upper rims, growing with the state."""
-    tubes = []
-    corners = bodies.six_points()[:N_CHAIN, [3, 0]]
-    for row in range(N_CHAIN - 5):
-        for rim in (0, 1):
-            start, curl = dice.spur[row, rim]
-            # each rim has its own moment; lower thoracic and lumbar rims spur most
-            growth = np.clip(1.35 * state.osteophytes - 0.85 * start, 0.0, 1.0)
-            if growth <= 0.02:
-                continue
-            size = growth * (0.45 + 0.55 * _lumbar_like(row)) * 9.0
-            tubes.append(
-                _spur(bodies, row, corner=corners[row, rim], rim=rim, size=size, curl=curl)
-            )
-    return tubes
-
-
-def _spur(
-    bodies: VertebralBodies, row: int, *, corner: Floats, rim: int, size: float, curl: float
-) -> Tube:
-    angle = bodies.inclination[row]
-    toward_disc = 1.0 if rim else -1.0
+    start, curl = dice.spur[:_SPURRED, :, 0], dice.spur[:_SPURRED, :, 1]
+    # each rim has its own moment; lower thoracic and lumbar rims spur most
+    growth = np.clip(1.35 * state.osteophytes - 0.85 * start, 0.0, 1.0)
+    row, rim = np.nonzero(growth > 0.02)
+    size = (growth[row, rim] * (0.45 + 0.55 * LUMBAR_LIKE[row]) * 9.0)[:, None]
+    corner = bodies.six_points()[row, np.array([3, 0])[rim]]
+    angle = bodies.inclination[row, None]
+    toward_disc = np.where(rim, 1.0, -1.0)[:, None]
+    climb = np.tile([-0.30, -0.12, 0.05, 0.18], (len(row), 1))
+    climb[:, 3] += 0.55 * curl[row, rim]
     u = np.array([0.34, 0.0, -0.55, -0.85]) * size
-    v = np.array([-0.30, -0.12, 0.05, 0.18 + 0.55 * curl]) * size * toward_disc
-    x = corner[0] + u * np.cos(angle) + v * np.sin(angle)
-    y = corner[1] + u * np.sin(angle) - v * np.cos(angle)
+    v = climb * size * toward_disc
+    x = corner[:, :1] + u * np.cos(angle) + v * np.sin(angle)
+    y = corner[:, 1:] + u * np.sin(angle) - v * np.cos(angle)
     radius = np.array([0.34, 0.30, 0.22, 0.10]) * size + 0.35
-    points = np.stack([x, y, np.zeros(4)], axis=1)
-    return Tube(points, radius, wall=0.7, core=0.30, cortex=0.95, breadth=0.42 * bodies.width[row])
+    return equal_tubes(
+        np.stack([x, y, np.zeros_like(x)], axis=-1),
+        radius,
+        material=(0.7, 0.95, 0.30, 1.0, 0.42 * bodies.width[row]),
+        fade=np.ones(1),
+    )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from spinecast.simulation.anatomy_dice import AnatomyDice
 from spinecast.simulation.posterior import bone_strength
 from spinecast.simulation.spine_state import SpineState
-from spinecast.simulation.tubes import Tube
+from spinecast.simulation.tubes import Tube, Tubes, equal_tubes
 from spinecast.simulation.vertebra import VertebralBodies
 from spinecast.simulation.vertebral_sizes import CHAIN
 
@@ -26,49 +26,71 @@ _BEHIND = np.array([14, 22, 29, 34, 38, 41, 42, 42, 40, 37, 32, 24], dtype=np.fl
 _SIDE = np.array([45, 70, 90, 105, 115, 121, 126, 128, 128, 124, 110, 85], dtype=np.float64)
 
 
-def ribs(bodies: VertebralBodies, state: SpineState, dice: AnatomyDice) -> list[Tube]:
-    """Return the 24 ribs, mm."""
-    return [
-        _rib(bodies, number, dice=dice, hand=hand, state=state)
-        for number in range(12)
-        for hand in (0, 1)
-    ]
+_ROWS = np.array([CHAIN.index(f"T{number}") for number in range(1, 13)])
+_FLOATING = np.arange(12) >= 10
+_SHORT = 0.55
+"""Where the sweep around the chest begins, radians from straight back."""
+
+# (12, 1, 15) angles around the chest, and the fade towards the front end (12, 1, 19)
+_AROUND = np.linspace(_SHORT, _SHORT + 2.1 * _REACH, 15, axis=-1)[:, None, :]
+_FADE = np.ones((12, 1, 19))
+_FADE[:, 0, -5:] = np.where(_FLOATING[:, None], np.linspace(1.0, 0.6, 5), np.linspace(1.0, 0.25, 5))
+_GIRTH = np.concatenate([[0.8], np.ones(16), [0.95, 0.75]])
 
 
-def _rib(
-    bodies: VertebralBodies, number: int, *, dice: AnatomyDice, hand: int, state: SpineState
-) -> Tube:
-    row = CHAIN.index(f"T{number + 1}")
-    slope_die, reach_die, radius_die = dice.ribs[hand, number]
+def ribs(bodies: VertebralBodies, state: SpineState, dice: AnatomyDice) -> Tubes:
+    """Return the 24 ribs, mm, from the first down, left before right."""
+    slope_die, reach_die, radius_die = np.moveaxis(dice.ribs, (0, 1, 2), (2, 1, 0))[..., None]
     size = 0.95 if state.sex == "F" else 1.03
     cage = size * (1 + 0.05 * dice.frame["rib_cage"])
-    slope = _SLOPE[number] + np.radians(4.0 * dice.frame["rib_slope"] + 1.6 * slope_die)
-    angle = float(bodies.inclination[row])
-    half = 0.5 * float(bodies.depth[row].mean())
-    wall_x = bodies.centre[row, 0] + half * np.cos(angle)
-    head_y = bodies.centre[row, 1] + half * np.sin(angle) - 0.36 * bodies.posterior[row]
-    behind = _BEHIND[number] * cage * (1 + 0.04 * reach_die)
-    # the neck and the angle, then an ellipse forward
-    around = np.linspace(0.55, 0.55 + 2.1 * _REACH[number], 15)
-    forward = 92.0 * cage * (np.cos(0.55) - np.cos(around)) * (0.75 + 0.25 * _REACH[number])
-    x = np.concatenate([[-2.0, 7.0, 0.55 * behind, 0.90 * behind], behind - forward])
-    z = np.concatenate([[10.0, 20.0, 32.0, 46.0], _SIDE[number] * cage * np.sin(around)])
-    z[4:] = np.maximum(z[4:], 52.0)
-    path = np.concatenate([[0.0], np.cumsum(np.hypot(np.diff(x), 0.55 * np.diff(z)))])
-    turn = path[4]
-    sink = 0.30 * np.minimum(path, turn) + np.tan(slope) * np.maximum(path - turn, 0.0) * 0.82
-    bow = 9.0 * np.sin(np.pi * np.clip((path - turn) / max(path[-1] - turn, 1.0), 0, 1))
-    points = np.stack([wall_x + x, head_y + sink + bow, z * (1.0 if hand else -1.0)], axis=1)
-    thick = (5.4 if number < 10 else 4.6) * cage * (1 + 0.06 * radius_die)
-    radius = np.full(len(x), thick)
-    radius[0] *= 0.8
-    radius[-4:] *= np.array([1.0, 1.0, 0.95, 0.75])
-    fade = np.ones(len(x))
-    fade[-5:] = np.linspace(1.0, 0.25, 5) if number < 10 else np.linspace(1.0, 0.6, 5)
+    slope = _SLOPE[:, None, None] + np.radians(4.0 * dice.frame["rib_slope"] + 1.6 * slope_die)
+    head_x, head_y = _heads(bodies)
+    x, z = _sweep(cage, reach_die)
+    sink = _sink(x, z, slope)
+    hand = np.array([-1.0, 1.0])[:, None]
+    points = np.stack([head_x + x, head_y + sink, z * hand], axis=-1)
+    thick = np.where(_FLOATING, 4.6, 5.4)[:, None, None] * cage * (1 + 0.06 * radius_die)
     strength = bone_strength(state)
-    return Tube(
-        points, radius, wall=0.72 * strength**0.5, core=0.06 * strength, flatness=0.52, fade=fade
+    return equal_tubes(
+        points.reshape(24, 19, 3),
+        (thick * _GIRTH).reshape(24, 19),
+        material=(0.72 * strength**0.5, 1.0, 0.06 * strength, 0.52, 0.0),
+        fade=np.broadcast_to(_FADE, (12, 2, 19)).reshape(24, 19),
     )
+
+
+def _heads(bodies: VertebralBodies) -> tuple[Floats, Floats]:
+    """Return x and y (12, 1, 1) where the ribs leave the spine."""
+    angle = bodies.inclination[_ROWS]
+    half = 0.5 * bodies.depth[_ROWS].mean(axis=1)
+    x = bodies.centre[_ROWS, 0] + half * np.cos(angle)
+    y = bodies.centre[_ROWS, 1] + half * np.sin(angle) - 0.36 * bodies.posterior[_ROWS]
+    return x[:, None, None], y[:, None, None]
+
+
+def _sweep(cage: float, reach_die: Floats) -> tuple[Floats, Floats]:
+    """Return the way to the back and to the side (12, 2, 19): neck, angle, then an ellipse."""
+    behind = _BEHIND[:, None, None] * cage * (1 + 0.04 * reach_die)
+    reach = _REACH[:, None, None]
+    forward = 92.0 * cage * (np.cos(_SHORT) - np.cos(_AROUND)) * (0.75 + 0.25 * reach)
+    x = np.empty((12, 2, 19))
+    x[..., 0], x[..., 1] = -2.0, 7.0
+    x[..., 2:4] = np.array([0.55, 0.90]) * behind
+    x[..., 4:] = behind - forward
+    z = np.empty((12, 1, 19))
+    z[..., :4] = np.array([10.0, 20.0, 32.0, 46.0])
+    z[..., 4:] = np.maximum(_SIDE[:, None, None] * cage * np.sin(_AROUND), 52.0)
+    return x, z
+
+
+def _sink(x: Floats, z: Floats, slope: Floats) -> Floats:
+    """Return how far below its head each point of the ribs lies, (12, 2, 19)."""
+    steps = np.hypot(np.diff(x), 0.55 * np.diff(z))
+    path = np.concatenate([np.zeros((12, 2, 1)), np.cumsum(steps, axis=-1)], axis=-1)
+    turn = path[..., 4:5]
+    sink = 0.30 * np.minimum(path, turn) + np.tan(slope) * np.maximum(path - turn, 0.0) * 0.82
+    rest = np.maximum(path[..., -1:] - turn, 1.0)
+    return sink + 9.0 * np.sin(np.pi * np.clip((path - turn) / rest, 0, 1))
 
 
 def shoulder_blades(bodies: VertebralBodies, state: SpineState, dice: AnatomyDice) -> list[Tube]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Material = tuple[Floats | float, Floats | float, Floats | float, Floats | float, Floats | float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,4 +81,43 @@ def join(tubes: Iterable[Tube]) -> Tubes:
         fade=np.concatenate(fades),
         start=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
         material=np.array(material, dtype=np.float64),
+    )
+
+
+def equal_tubes(points: Floats, radius: Floats, *, material: Material, fade: Floats) -> Tubes:
+    """Lay tubes of equally many points end to end.
+
+    Parameters
+    ----------
+    points
+        (k, m, 3) mm.
+    radius, fade
+        Broadcast to (k, m).
+    material
+        Wall, cortex, core, flatness and breadth, each a number or (k,).
+    """
+    count, knots, _ = points.shape
+    columns = np.empty((count, len(material)))
+    for column, values in enumerate(material):
+        columns[:, column] = values
+    return Tubes(
+        points=points.reshape(-1, 3),
+        radius=np.broadcast_to(radius, (count, knots)).ravel(),
+        fade=np.broadcast_to(fade, (count, knots)).ravel(),
+        start=knots * np.arange(count + 1, dtype=np.int64),
+        material=columns,
+    )
+
+
+def merge(groups: Iterable[Tubes]) -> Tubes:
+    """Lay groups of tubes end to end, in their order."""
+    kept = list(groups)
+    shift = np.cumsum([0] + [len(group.points) for group in kept])
+    starts = [group.start[:-1] + before for group, before in zip(kept, shift, strict=False)]
+    return Tubes(
+        points=np.concatenate([group.points for group in kept]),
+        radius=np.concatenate([group.radius for group in kept]),
+        fade=np.concatenate([group.fade for group in kept]),
+        start=np.concatenate([*starts, shift[-1:]]).astype(np.int64),
+        material=np.concatenate([group.material for group in kept]),
     )

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spinecast.simulation.anatomy_dice import N_PLAQUES, AnatomyDice
+from spinecast.simulation.anatomy_dice import AnatomyDice
 from spinecast.simulation.spine_state import SpineState
-from spinecast.simulation.tubes import Tube
+from spinecast.simulation.tubes import Tubes, equal_tubes
 from spinecast.simulation.vertebra import VertebralBodies
 from spinecast.simulation.vertebral_sizes import CHAIN
 
@@ -43,35 +43,28 @@ def aorta(bodies: VertebralBodies, state: SpineState, dice: AnatomyDice) -> Aort
     return Aorta(np.stack([x, front[:, 1], z], axis=1), radius)
 
 
-def plaques(vessel: Aorta, state: SpineState, dice: AnatomyDice) -> list[Tube]:
+def plaques(vessel: Aorta, state: SpineState, dice: AnatomyDice) -> Tubes:
     """Return the plaques that the present degree of calcification shows.
 
     Every plaque has its own threshold, so that they appear one by one and then
     only grow; most lie below L1, as on abdominal films.
     """
-    tubes = []
-    for number in range(N_PLAQUES):
-        threshold, place, wall, length, density = dice.plaque[number]
-        growth = np.clip((state.aortic_calcification - 0.10 - 0.85 * threshold) / 0.25, 0.0, 1.0)
-        if growth <= 0.0:
-            continue
-        along = place**1.5 * 7.0
-        extent = (0.12 + 0.42 * length) * (0.4 + 0.6 * growth)
-        knots = np.clip(along + extent * np.linspace(-0.5, 0.5, 5), 0.0, 8.0)
-        index = np.arange(9.0)
-        line = np.stack(
-            [np.interp(knots, index, vessel.line[:, axis]) for axis in range(3)], axis=1
-        )
-        radius = np.interp(knots, index, vessel.radius)
-        line[:, 0] += radius * (-1.0 if wall < 0.45 else 1.0) * (0.9 if length > 0.5 else 0.97)
-        tubes.append(
-            Tube(
-                line,
-                (0.55 + 0.75 * density * growth) * np.array([0.5, 1.0, 0.9, 1.0, 0.5]),
-                wall=0.3,
-                cortex=0.9,
-                core=0.8,
-                breadth=2.5 + 6.0 * density * growth,
-            )
-        )
-    return tubes
+    growth = np.clip((state.aortic_calcification - 0.10 - 0.85 * dice.plaque[:, 0]) / 0.25, 0, 1)
+    seen = growth > 0.0
+    growth = growth[seen]
+    _, place, wall, length, density = dice.plaque[seen].T
+    extent = (0.12 + 0.42 * length) * (0.4 + 0.6 * growth)
+    spread = extent[:, None] * np.linspace(-0.5, 0.5, 5)
+    knots = np.clip((place**1.5 * 7.0)[:, None] + spread, 0.0, 8.0)
+    index = np.arange(9.0)
+    line = np.stack([np.interp(knots, index, vessel.line[:, axis]) for axis in range(3)], axis=-1)
+    radius = np.interp(knots, index, vessel.radius)
+    side = np.where(wall < 0.45, -1.0, 1.0) * np.where(length > 0.5, 0.9, 0.97)
+    line[..., 0] += radius * side[:, None]
+    bulk = density * growth
+    return equal_tubes(
+        line,
+        (0.55 + 0.75 * bulk)[:, None] * np.array([0.5, 1.0, 0.9, 1.0, 0.5]),
+        material=(0.3, 0.9, 0.8, 1.0, 2.5 + 6.0 * bulk),
+        fade=np.ones(1),
+    )
