@@ -127,7 +127,9 @@ def test_colour_of_equal_channels_is_read_as_that_grey(tmp_path: Path, planar: i
     np.testing.assert_allclose(image.pixels, stored, atol=1e-3)
 
 
-@pytest.mark.parametrize(("word", "kind"), [("FloatPixelData", "f4"), ("DoubleFloatPixelData", "f8")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("word", "kind"), [("FloatPixelData", "f4"), ("DoubleFloatPixelData", "f8")]
+)
 def test_floating_point_pixels_are_read(tmp_path: Path, word: str, kind: str) -> None:
     values = np.linspace(-3, 7, 96).reshape(12, 8).astype(kind)
     dataset = header(phantom((12, 8)), PixelData=None, Modality="MR")

@@ -213,7 +213,7 @@ def _windowed(values: NDArray[np.float64], dataset: Any) -> NDArray[np.float64]:
     if centre is None or width is None or not np.isfinite([centre, width]).all():
         return values
     function = str(dataset.get("VOILUTFunction") or "LINEAR")
-    if width < 1 or (function == "LINEAR" and width <= 1):
+    if width <= (1.0 if function == "LINEAR" else 0.0):
         return values  # an unusable window is no reason to lose the film
     if function == "SIGMOID":
         return 1.0 / (1.0 + np.exp(np.clip(-4.0 * (values - centre) / width, -700, 700)))
