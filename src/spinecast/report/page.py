@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from spinecast.errors import error
 from spinecast.report.parts import Section
-from spinecast.report.templating import read_asset, render
+from spinecast.report.templating import printable, read_asset, render
 
 SIMULATED_WORDS = (
     "Every person, film and fracture on this page was made by a computer. "
@@ -62,7 +62,7 @@ def render_page(
     if twice:
         raise error("SC-702", expected="one section per anchor", got=f"twice: {', '.join(twice)}")
     style = read_asset("page.css")
-    return str(
+    return printable(
         render(
             "page.html.j2",
             title=title,

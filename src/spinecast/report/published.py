@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from spinecast.report.digits import write_interval
+from spinecast.report.digits import write_number
 from spinecast.report.goods import Estimate
 from spinecast.report.parts import Table
 from spinecast.report.tables import frame_table, write_estimate
@@ -42,6 +42,7 @@ class PublishedNumber:
     ci_high: float = math.nan
     caveat: str = ""
     null: float | None = None
+    decimals: int = 3  # as printed
 
 
 def _auroc(model: str, label: str, values: tuple[float, float, float]) -> list[PublishedNumber]:
@@ -52,6 +53,7 @@ def _auroc(model: str, label: str, values: tuple[float, float, float]) -> list[P
             f"AUROC at {years} y, {label}, DeepSurv",
             value,
             caveat=_SAME,
+            decimals=2,
         )
         for years, value in zip((1, 5, 10), values, strict=True)
     ]
@@ -85,6 +87,7 @@ PUBLISHED: tuple[PublishedNumber, ...] = (
         "Generated minus real score, bias",
         -0.06,
         caveat="sd 0.20; the direction of the difference is not stated",
+        decimals=2,
     ),
     PublishedNumber(
         "generated_age",
@@ -126,6 +129,7 @@ PUBLISHED: tuple[PublishedNumber, ...] = (
         "Likelihood-ratio χ², groups",
         92.7,
         caveat="97.9 elsewhere in the text",
+        decimals=1,
     ),
     PublishedNumber(
         "scores",
@@ -207,8 +211,10 @@ def compare_with_published(estimates: pd.DataFrame) -> pd.DataFrame:
 
 def published_table(estimates: pd.DataFrame) -> Table:
     """Show ours beside the published numbers."""
+    frame = compare_with_published(estimates)
     return frame_table(
-        compare_with_published(estimates),
+        frame,
+        marks=["sub" if label.startswith("  ") else "" for label in frame["label"]],
         caption=f"Ours beside the published numbers ({SOURCE}).",
         headers={"label": "measure", "caveat": "how not to read the published number"},
     )
@@ -222,6 +228,7 @@ def inconsistency_table() -> Table:
 
 def _as_printed(number: PublishedNumber) -> str:
     # printed digits are quoted, not rounded: they are the source's, not ours
-    if math.isfinite(number.ci_low):
-        return f"{number.value:.3f} ({number.ci_low:.3f} to {number.ci_high:.3f})"
-    return write_interval(number.value, math.nan, math.nan)
+    value, low, high = (
+        write_number(v, number.decimals) for v in (number.value, number.ci_low, number.ci_high)
+    )
+    return f"{value} ({low} to {high})" if math.isfinite(number.ci_low) else value

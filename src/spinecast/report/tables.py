@@ -129,4 +129,9 @@ def _write_cell(value: Any, writer: Writer | None) -> str:
 
 def _looks_numeric(rows: Sequence[Sequence[str]], column: int) -> bool:
     cells = [row[column] for row in rows if row[column] not in {MISSING, ""}]
-    return bool(cells) and all(c[:1].isdigit() or c[:1] in "−<" for c in cells)
+    return bool(cells) and all(_starts_as_number(c) for c in cells)
+
+
+def _starts_as_number(cell: str) -> bool:
+    # the first letter of markup is the bracket of its tag, not "less than"
+    return not isinstance(cell, Markup) and (cell[:1].isdigit() or cell[:1] in "−<")

@@ -20,7 +20,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure as Drawing
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.text import Text
 from PIL import Image as Picture
+
+from spinecast.report.templating import printable
 
 # Okabe and Ito (2008): told apart by all common colour visions.
 ORANGE, SKY, GREEN, YELLOW = "#E69F00", "#56B4E9", "#009E73", "#F0E442"
@@ -34,6 +38,7 @@ SIMULATED = "SIMULATED"
 GENERATED = "GENERATED"
 _DARK_SCHEME = {INK: "#e6ebf1", MUTED: "#a0adba", RULE: "#36414d", PAPER: "#161b22"}
 _FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+_STAMP_HEIGHT = 0.15  # inches
 _SYMBOLS = ("o", "s", "^", "D", "v", "P")
 
 DIFFERENCE: Colormap = LinearSegmentedColormap.from_list(
@@ -121,6 +126,9 @@ def new_drawing(width: float, height: float) -> Drawing:
 def stamp_chart(drawing: Drawing, *, simulated: bool) -> None:
     """Write SIMULATED into the picture, so that a copied figure still says what it is."""
     if simulated:
+        engine = drawing.get_layout_engine()
+        if isinstance(engine, ConstrainedLayoutEngine):  # keep titles and legends off the stamp
+            engine.set(rect=(0, 0, 1, 1 - _STAMP_HEIGHT / drawing.get_figheight()))
         drawing.text(
             0.998, 0.995, f"{SIMULATED} COHORT", ha="right", va="top", fontsize=7, color=MUTED
         )
@@ -156,6 +164,7 @@ def symbol_of(position: int) -> str:
 
 def as_svg(drawing: Drawing) -> bytes:
     """Turn a chart into SVG bytes: equal input gives equal bytes; colours follow the scheme."""
+    _clean_texts(drawing)
     FigureCanvasSVG(drawing)
     buffer = io.BytesIO()
     drawing.savefig(buffer, format="svg", metadata={"Date": None, "Creator": "spinecast"})
@@ -176,6 +185,7 @@ def as_png(drawing: Drawing, *, dpi: int = 160, ramp: Colormap | None = DIFFEREN
     ramp
         The colour map of the maps in it; None lets the picture choose its colours.
     """
+    _clean_texts(drawing)
     canvas = FigureCanvasAgg(drawing)
     drawing.set_dpi(dpi)
     canvas.draw()
@@ -184,6 +194,12 @@ def as_png(drawing: Drawing, *, dpi: int = 160, ramp: Colormap | None = DIFFEREN
     buffer = io.BytesIO()
     small.save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()
+
+
+def _clean_texts(drawing: Drawing) -> None:
+    for text in drawing.findobj(Text):
+        if isinstance(text, Text):
+            text.set_text(printable(text.get_text()))
 
 
 def _with_palette(picture: Picture.Image, ramp: Colormap | None) -> Picture.Image:

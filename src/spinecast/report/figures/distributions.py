@@ -74,6 +74,7 @@ def draw_score_distributions(
             ax.set(title=name, xlabel="score", ylabel="density")
         for spare in axes[len(scores) :]:
             spare.set_axis_off()
+        axes[0].set_ylim(top=1.3 * axes[0].get_ylim()[1])  # room for the legend
         axes[0].legend(loc="upper right")
         stamp_chart(drawing, simulated=simulated)
         content = as_svg(drawing)

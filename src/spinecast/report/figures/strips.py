@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from matplotlib.figure import Figure as Drawing
 from spinecast.report.digits import write_number
 from spinecast.report.figures.canvas import (
     DIFFERENCE,
+    ORANGE,
     PLATE_MUTED,
     as_png,
     plate_style,
@@ -25,6 +27,8 @@ from spinecast.report.parts import Figure
 
 _DPI = 160
 _HEIGHT = 1.95  # inches of one film
+_LETTERS = 10  # bold letters of a title that fit into an inch
+_UNDATED = "next film"
 _TALLEST = 320  # pixels; larger films are averaged down before they are embedded
 
 
@@ -77,25 +81,26 @@ def draw_draws(draws: DrawsData, *, simulated: bool) -> Figure:
     columns = math.ceil((len(images) + 2) / 2)
     top = max(float(np.quantile(spread, 0.995)), 1e-3)
     with plate_style():
-        title = f"{draws.label}: {len(images)} draws, {write_number(draws.horizon)} years ahead"
+        title = f"{draws.label}: {len(images)} draws, {_when(draws.horizon)}"
         drawing, axes = _plate(2, [images[0]] * columns, title=title)
         flat = axes.ravel()
         for position, image in enumerate(images):
             _show_film(flat[position], image, title=f"draw {position + 1}")
             stamp_film(flat[position], simulated=simulated, generated=True)
-        _show_film(flat[len(images)], images.mean(axis=0), title="mean of draws")
+        _show_film(flat[len(images)], images.mean(axis=0), title="mean")
         stamp_film(flat[len(images)], simulated=simulated, generated=True)
         map_axis = flat[len(images) + 1]
-        _show_film(map_axis, spread / top, title=f"sd (black 0, white {top:.2f})")
+        _show_film(map_axis, spread / top, title=f"sd, 0 to {top:.2f}")
+        stamp_film(map_axis, simulated=simulated)
         for spare in flat[len(images) + 2 :]:
             spare.set_axis_off()
         content = as_png(drawing, dpi=_DPI)
     return Figure(
         content,
         alt=f"{len(images)} generated films of {draws.label}, their mean and the map of their "
-        f"standard deviation, {write_number(draws.horizon)} years ahead.",
-        caption="Equal window for all films. The last panel is the standard deviation over draws, "
-        "in units of the film's window (0 to 1).",
+        f"standard deviation, {_when(draws.horizon)}.",
+        caption="Equal window for all films. The last panel is the standard deviation (sd) over "
+        f"draws, in units of the film's window (0 to 1): black is 0, white {top:.2f} or more.",
     )
 
 
@@ -106,8 +111,10 @@ def draw_neighbours(neighbours: Sequence[NeighbourData], *, simulated: bool) -> 
         for neighbour, upper, lower in zip(neighbours, axes[0], axes[1], strict=True):
             _show_film(upper, neighbour.generated, title=neighbour.label)
             stamp_film(upper, simulated=simulated, generated=True)
-            mark = " FLAGGED" if neighbour.flagged else ""
+            mark = "\nFLAGGED" if neighbour.flagged else ""
             _show_film(lower, neighbour.nearest, title=f"r = {neighbour.similarity:.3f}{mark}")
+            if neighbour.flagged:
+                lower.title.set_color(ORANGE)
             stamp_film(lower, simulated=simulated)
         content = as_png(drawing, dpi=_DPI)
     flagged = sum(n.flagged for n in neighbours)
@@ -138,10 +145,11 @@ def _strip_panels(strip: StripData) -> list[_Panel]:
     if strip.reconstruction is not None:
         panels.append(changed("copy", strip.reconstruction, generated=True))
     for horizon, image in zip(strip.horizons, strip.generated, strict=True):
-        panels.append(changed(f"+{write_number(horizon)} y", image, generated=True))
+        panels.append(changed(_ahead(horizon), image, generated=True))
     if strip.follow_up is None:
         return panels
-    years = f"+{strip.follow_up_years:.1f} y"
+    dated = math.isfinite(strip.follow_up_years)
+    years = f"+{strip.follow_up_years:.1f} y" if dated else _UNDATED
     if strip.generated_at_follow_up is not None:
         panels.append(changed(years, strip.generated_at_follow_up, generated=True))
     panels.append(changed(f"real {years}", strip.follow_up, generated=False))
@@ -159,13 +167,14 @@ def _common_limit(differences: Sequence[Pixels | None]) -> float:
 def _plate(rows: int, films: Sequence[Pixels | None], *, title: str) -> tuple[Drawing, np.ndarray]:
     shape = next(f.shape for f in films if f is not None)
     width = max(_HEIGHT * shape[1] / shape[0], 0.9)
-    drawing = Drawing(
-        figsize=(len(films) * (width + 0.12) + 0.7, rows * (_HEIGHT + 0.28) + 0.35 * bool(title)),
-        layout="constrained",
-    )
+    wide = len(films) * (width + 0.12) + 0.7
+    lines = textwrap.wrap(title, max(int(wide * _LETTERS), 8))
+    high = rows * (_HEIGHT + 0.28) + 0.12 + 0.2 * len(lines)
+    drawing = Drawing(figsize=(wide, high), layout="constrained")
     axes = drawing.subplots(rows, len(films), squeeze=False)
-    if title:
-        drawing.suptitle(title, fontsize=10, fontweight="bold", x=0.012, ha="left")
+    if lines:
+        words = "\n".join(lines)
+        drawing.suptitle(words, fontsize=10, fontweight="bold", x=0.012, ha="left")
     return drawing, axes
 
 
@@ -203,14 +212,34 @@ def _scale_bar(drawing: Drawing, axes: np.ndarray, *, limit: float) -> None:
 
 
 def _strip_words(strip: StripData) -> str:
-    ahead = ", ".join(write_number(h) for h in strip.horizons)
+    dated = [write_number(h) for h in strip.horizons if _is_dated(h)]
+    ahead = [f"generated {', '.join(dated)} years ahead"] if dated else []
+    if len(dated) < len(strip.horizons):
+        ahead.append(f"generated {_UNDATED}")
     later = ""
-    if strip.follow_up is not None:
+    if strip.follow_up is not None and math.isfinite(strip.follow_up_years):
         later = f", and the film really taken {strip.follow_up_years:.1f} years later"
+    elif strip.follow_up is not None:
+        later = f", and the {_UNDATED}, really taken at a time that is not known"
     return (
-        f"Films of {strip.label}: baseline, generated {ahead} years ahead{later}; "
+        f"Films of {strip.label}: {', '.join(['baseline', *ahead])}{later}; "
         "beneath each, the difference from baseline."
     )
+
+
+def _is_dated(years: float) -> bool:
+    # an unknown gap is kept as NaN or 0: no future lies 0 years ahead
+    return math.isfinite(years) and years > 0
+
+
+def _ahead(years: float) -> str:
+    return f"+{write_number(years)} y" if _is_dated(years) else _UNDATED
+
+
+def _when(years: float) -> str:
+    if not _is_dated(years):
+        return _UNDATED
+    return f"{write_number(years)} {'year' if years == 1 else 'years'} ahead"
 
 
 def _strip_caption(limit: float) -> str:

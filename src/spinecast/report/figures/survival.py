@@ -134,8 +134,10 @@ def _draw_at_risk(ax: Axes, curves: Sequence[CurveData]) -> None:
             color=MUTED, va="center", ha="left")  # fmt: skip
     for row, curve in enumerate(curves):
         colour = colour_of(curve.label, row)
-        ax.text(-0.02, row, curve.label, transform=ax.get_yaxis_transform(), ha="right",
-                va="center", fontsize=8.5, weight="bold", color=colour)  # fmt: skip
+        # half the width of the first count lies left of the axis
+        ax.annotate(curve.label, (0, row), xycoords=ax.get_yaxis_transform(), ha="right",
+                    va="center", xytext=(-22, 0), textcoords="offset points", fontsize=8.5,
+                    weight="bold", color=colour)  # fmt: skip
         for time, count in zip(curve.risk_times, curve.at_risk, strict=True):
             ax.text(time, row, f"{count:,}", ha="center", va="center", fontsize=8.5, color=INK)
 

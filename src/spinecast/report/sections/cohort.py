@@ -13,12 +13,31 @@ from spinecast.report.parts import Section, Table
 from spinecast.report.tables import frame_table
 
 _GROUP = "People and films"
+_DEMANDED = "Only people with a later film enter, so those who died or left early are missing."
+_KEPT = (
+    "People without a later film stay in: they count for risk, not for agreement with real "
+    "follow-up."
+)
 
 
 def flow_section(
-    steps: Sequence[FlowStep], *, simulated: bool, splits: Sequence[FlowStep] = ()
+    steps: Sequence[FlowStep],
+    *,
+    simulated: bool,
+    splits: Sequence[FlowStep] = (),
+    follow_up_demanded: bool = False,
 ) -> Section:
-    """Show how the cohort became the analysed people, and how they were divided."""
+    """Show how the cohort became the analysed people, and how they were divided.
+
+    Parameters
+    ----------
+    steps, splits
+        As :func:`spinecast.report.figures.draw_flow` takes them.
+    simulated
+        Stamp the picture.
+    follow_up_demanded
+        Whether people without a later film were left out; the note says what follows from it.
+    """
     frame = pd.DataFrame(
         [(s.label, write_count(s.n_people), write_count(s.n_images)) for s in [*steps, *splits]],
         columns=["step", "people", "films"],
@@ -29,8 +48,7 @@ def flow_section(
         group=_GROUP,
         figures=(draw_flow(steps, simulated=simulated, splits=splits),),
         tables=(frame_table(frame, caption="The same counts as a table", folded=True),),
-        note="Only people with a later film enter, so those who died or left early are missing. "
-        "Every person is in one split only.",
+        note=f"{_DEMANDED if follow_up_demanded else _KEPT} Every person is in one split only.",
     )
 
 

@@ -67,7 +67,7 @@ def _tile(row: HeadlineRow) -> dict[str, str]:
     return {
         "what": row.label,
         "value": value,
-        "ci": f"95 % interval {interval.rstrip(')')}" if interval else "no interval",
+        "ci": f"95 % CI {interval.rstrip(')')}" if interval else "no interval",
         "beside": _beside(row),
         "chip": f"target {short}" if words else "",
         "kind": kind,

@@ -24,7 +24,9 @@ from spinecast.report.templating import render
 _GROUP = "How far to trust it"
 
 
-def recovery_section(comparison: pd.DataFrame, *, text: str = "") -> Section:
+def recovery_section(
+    comparison: pd.DataFrame, *, text: str = "", simulated: bool = True
+) -> Section:
     """Show estimates beside the truth of the simulated world.
 
     Parameters
@@ -33,6 +35,8 @@ def recovery_section(comparison: pd.DataFrame, *, text: str = "") -> Section:
         As :func:`spinecast.report.recovery.compare_with_truth` makes it.
     text
         What truth means here, and the best c-index anybody could reach.
+    simulated
+        Stamp the picture; only a phantom, or films with planted changes, have a truth otherwise.
     """
     known = comparison["covered"].dropna()
     words = f"{int(known.sum())} of {len(known)} intervals hold the truth; 95 % should."
@@ -42,7 +46,7 @@ def recovery_section(comparison: pd.DataFrame, *, text: str = "") -> Section:
         anchor="recovery",
         group=_GROUP,
         markup=f"{text} {words}".strip(),
-        figures=(draw_recovery(comparison, simulated=True),) if drawable else (),
+        figures=(draw_recovery(comparison, simulated=simulated),) if drawable else (),
         tables=(recovery_table(comparison),),
         note="Truth is read only here, after every estimate was written.",
     )
