@@ -113,7 +113,7 @@ def train_pair(
     """Fit autoencoder, structure and prompt model on the films of the training people."""
     settings: FollowUpSettings = context.settings
     store, index = read_images(context.needs["images"])
-    train = index[index["split"] == "train"].reset_index(drop=True)
+    train = training_films(index, settings).reset_index(drop=True)
     rows = train["row"].to_numpy()
     held = index.loc[index["split"] == "validation", "row"].to_numpy()[:_VALIDATION_IMAGES]
     pair = start or build_pair(network_config(settings), seed=integer(context.seed, "pair"))
@@ -159,6 +159,15 @@ def train_pair(
     return pair, results
 
 
+def training_films(index: pd.DataFrame, settings: FollowUpSettings) -> pd.DataFrame:
+    """Return the films of the training people, of no more people than the settings allow."""
+    train = index[index["split"] == "train"]
+    people = train["person_id"].drop_duplicates()
+    if settings.training_people and settings.training_people < len(people):
+        train = train[train["person_id"].isin(set(people.head(settings.training_people)))]
+    return train
+
+
 def training_pairs(train: pd.DataFrame) -> ImagePairs:
     """Pair the films of each person that show the same region, earlier to later.
 
@@ -190,16 +199,17 @@ def make_scorers(context: StageContext) -> None:
 
 def _train_scorers(context: StageContext, store: ImageStore, index: pd.DataFrame) -> None:
     """Fit a scorer for every task with labels; one network a fold, or one in all (folds = 1)."""
-    train = index[index["split"] == "train"]
+    train = training_films(index, context.settings)
     pair = load_pair(context.needs["generator"] / "pair")
     copies = Copies(store, train["row"].to_numpy()).fill(pair, _part(context, (0, 0.05), label=""))
+    known = pd.concat([train, index[index["split"] != "train"]])
     counts = {}
     for number, (column, task) in enumerate(TASKS.items()):
         labels = pd.to_numeric(train[column], errors="coerce")
         if labels.notna().sum() < _FEWEST_LABELS or labels.nunique() < 2:
             continue
         low, high = (0.05 + 0.95 * (number + k) / len(TASKS) for k in (0, 1))
-        lesson = _Lesson(store, index, column, task, copies)
+        lesson = _Lesson(store, known, column, task, copies)
         fitted = _fit_task(context, lesson, _part(context, (low, high), label=task.name))
         for place, scorer in enumerate(fitted):
             save_scorer(context.folder / "scorers", scorer, name=f"{task.name}-{place}", half=True)

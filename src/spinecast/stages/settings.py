@@ -137,6 +137,8 @@ class FollowUpSettings:
         Lengths of training.
     training_mode
         ``paired`` (ours) or ``separate`` (as published), see docs/decisions.
+    training_people
+        Most training people whose films the networks are fitted to; 0 takes all.
     """
 
     preparation: Preparation
@@ -149,3 +151,4 @@ class FollowUpSettings:
     generation: GenerationSettings = field(default_factory=GenerationSettings)
     risk: RiskSettings = field(default_factory=RiskSettings)
     training_mode: str = "paired"
+    training_people: int = 0

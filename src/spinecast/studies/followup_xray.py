@@ -48,19 +48,21 @@ PAPER = FollowUpSettings(
 DEMO = FollowUpSettings(
     preparation=Preparation(shape=(192, 96), equalisation="clahe"),
     networks="demo",
-    autoencoder=TrainingSettings(steps=200, batch_size=16, learning_rate=1e-3, warmup=20, ema=0.99),
-    structure=TrainingSettings(steps=1_200, batch_size=16, learning_rate=1e-3, ema=0.995),
-    prompt=TrainingSettings(steps=2_000, batch_size=16, learning_rate=1e-3, ema=0.995),
+    autoencoder=TrainingSettings(steps=50, batch_size=16, learning_rate=1e-3, warmup=10, ema=0.95),
+    structure=TrainingSettings(steps=500, batch_size=16, learning_rate=2e-3, ema=0.98),
+    prompt=TrainingSettings(steps=900, batch_size=16, learning_rate=2e-3, ema=0.98),
     scorer=TrainingSettings(
-        steps=600, batch_size=32, learning_rate=3e-3, warmup=30, ema=0.98, weight_decay=0.02
+        steps=350, batch_size=32, learning_rate=3e-3, warmup=30, ema=0.98, weight_decay=0.02
     ),
+    generation=GenerationSettings(steps=6),
 )
 
 # Trains the shipped weights: one network a task on all training people, a short evaluation.
 WEIGHTS = replace(
     DEMO,
     cohort=CohortSettings(fractions=(0.9, 0.06, 0.04), folds=1),
-    generation=replace(DEMO.generation, draws=5),
+    generation=replace(DEMO.generation, draws=4),
+    training_people=900,
 )
 
 # For tests; ours.
@@ -91,54 +93,25 @@ STUDY = Study(
     inputs="lateral spine radiographs (DX, CR)",
     stages=(
         Stage("cohort", lazy("cohort:make_cohort"), options=("map",)),
-        Stage(
-            "images",
-            lazy("cohort:make_images"),
-            needs=("cohort",),
-            settings=("preparation", "cohort"),
-            options=("map",),
-        ),
-        Stage(
-            "generator",
-            lazy("networks:make_generator"),
-            needs=("images",),
-            settings=("networks", "autoencoder", "structure", "prompt", "training_mode"),
-            options=("networks", "weights"),
-        ),
-        Stage(
-            "scorers",
-            lazy("networks:make_scorers"),
-            needs=("images", "generator"),
-            settings=("networks", "scorer"),
-            options=("networks", "weights"),
-        ),
+        Stage("images", lazy("cohort:make_images"), needs=("cohort",),
+              settings=("preparation", "cohort"), options=("map",)),
+        Stage("generator", lazy("networks:make_generator"), needs=("images",),
+              settings=("networks", "autoencoder", "structure", "prompt", "training_mode",
+                        "training_people"),
+              options=("networks", "weights")),
+        Stage("scorers", lazy("networks:make_scorers"), needs=("images", "generator"),
+              settings=("networks", "scorer", "training_people"),
+              options=("networks", "weights")),
         Stage("scores", lazy("scores:make_scores"), needs=("images", "scorers")),
-        Stage(
-            "follow_up",
-            lazy("follow_up:make_follow_up"),
-            needs=("images", "generator", "scorers"),
-            settings=("generation",),
-        ),
-        Stage(
-            "agreement",
-            lazy("agreement:make_agreement"),
-            needs=("images", "scores", "follow_up"),
-            settings=("risk",),
-        ),
-        Stage(
-            "risk",
-            lazy("risk:make_risk"),
-            needs=("images", "scores", "follow_up"),
-            settings=("risk", "generation"),
-        ),
-        Stage(
-            "report",
-            lazy("report:make_report"),
-            needs=(
-                "cohort", "images", "generator", "scorers", "scores", "follow_up", "agreement",
-                "risk",
-            ),
-        ),
+        Stage("follow_up", lazy("follow_up:make_follow_up"),
+              needs=("images", "generator", "scorers"), settings=("generation",)),
+        Stage("agreement", lazy("agreement:make_agreement"),
+              needs=("images", "scores", "follow_up"), settings=("risk",)),
+        Stage("risk", lazy("risk:make_risk"), needs=("images", "scores", "follow_up"),
+              settings=("risk", "generation")),
+        Stage("report", lazy("report:make_report"),
+              needs=("cohort", "images", "generator", "scorers", "scores", "follow_up",
+                     "agreement", "risk")),
     ),
     publishes={
         "estimates.csv": ("report", "estimates.csv"),
