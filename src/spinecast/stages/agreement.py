@@ -49,14 +49,15 @@ def image_errors(images: Path, made: Path) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row per test film with a later film of the same region: ``person_id``,
-        ``image_id``, ``years``, and mean squared errors against the later film of the
+        One row per drawn film with a later film of the same region: ``person_id``,
+        ``split``, ``image_id``, ``years``, and mean squared errors against the later film of the
         drawn future (``generated``), the unchanged baseline (``unchanged``), the
         baseline's copy by the pair (``copy``: no change, but as smooth as a drawing).
     """
     if not (made / "images.json").exists():
-        return pd.DataFrame(columns=["person_id", "image_id", "years"])
-    store, _ = read_images(images)
+        return pd.DataFrame(columns=["person_id", "split", "image_id", "years"])
+    store, films = read_images(images)
+    split = films.set_index("image_id")["split"]
     pairs = pair_images(read_cohort(images))
     pairs = pairs[pairs["same_region"]].sort_values("follow_up_visit")
     last = pairs.drop_duplicates("person_id", keep="last").set_index("baseline_image_id")
@@ -74,6 +75,7 @@ def image_errors(images: Path, made: Path) -> pd.DataFrame:
         rows.append(
             {
                 "person_id": pair["person_id"],
+                "split": split[name],
                 "image_id": name,
                 "follow_up_image_id": pair["follow_up_image_id"],
                 "years": pair["years"],
@@ -133,6 +135,7 @@ def _add_fidelity(estimates: Estimates, fidelity: pd.DataFrame) -> None:
 
 
 def _add_skill(estimates: Estimates, skill: pd.DataFrame, context: StageContext) -> None:
+    skill = skill[skill["split"] == "test"].reset_index(drop=True)
     if skill.empty:
         return
     again = partial(

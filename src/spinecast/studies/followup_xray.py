@@ -81,8 +81,14 @@ TINY = FollowUpSettings(
 # DEMO for films without age, sex, dates or view: nothing is filled in, one horizon: the next film.
 FILMS = replace(
     DEMO,
-    cohort=CohortSettings(view="", keep_unknown=True),
-    generation=replace(DEMO.generation, horizons=(), say_years=False, gallery=24),
+    cohort=CohortSettings(view="", keep_unknown=True, fractions=(0.6, 0.1, 0.3)),
+    generation=replace(
+        DEMO.generation,
+        horizons=(),
+        say_years=False,
+        splits=("train", "validation", "test"),
+        gallery=24,
+    ),
 )
 
 STUDY = Study(
