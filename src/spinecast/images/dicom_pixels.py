@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from spinecast.errors import error
 from spinecast.images.codestream import declared_size
-from spinecast.images.limits import Limits, check_declared_pixels
+from spinecast.images.limits import Limits, check_declared_pixels, check_inflation
 from spinecast.images.modality import modality_record
 
 Array = NDArray[Any]
@@ -36,8 +36,8 @@ def read_stored(dataset: Any, limits: Limits) -> Array:
 
     shape, samples = _declared_shape(dataset)
     check_declared_pixels(int(np.prod(shape, dtype=object)) * samples, limits)
-    if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
-        _check_encapsulated(dataset, shape)
+    if _is_encapsulated(dataset):
+        _check_encapsulated(dataset, shape, limits)
     else:
         _check_native(dataset, shape, samples)
     try:
@@ -93,7 +93,14 @@ def _pixel_element(dataset: Any) -> tuple[str, int | None]:
     raise error("SC-111", expected="pixel data", got="an object without any")
 
 
-def _check_encapsulated(dataset: Any, shape: tuple[int, int, int]) -> None:
+def _is_encapsulated(dataset: Any) -> bool:
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if not syntax.is_transfer_syntax or syntax.is_private:
+        raise error("SC-109", expected="a transfer syntax of the standard", got=str(syntax)[:64])
+    return bool(syntax.is_encapsulated)
+
+
+def _check_encapsulated(dataset: Any, shape: tuple[int, int, int], limits: Limits) -> None:
     from pydicom.encaps import generate_frames
     from pydicom.pixels import get_decoder
 
@@ -110,6 +117,7 @@ def _check_encapsulated(dataset: Any, shape: tuple[int, int, int]) -> None:
         streams = list(generate_frames(dataset.PixelData, number_of_frames=frames))
     except Exception as cause:
         raise error("SC-103", expected=f"{frames} whole frames", got=_short(cause)) from cause
+    check_inflation(int(np.prod(shape)), sum(map(len, streams)), limits)
     if len(streams) < frames:
         raise error("SC-103", expected=f"{frames} frames", got=f"{len(streams)}")
     for stream in streams:

@@ -13,6 +13,7 @@ from spinecast.images.image import Image
 from spinecast.images.limits import Limits, check_declared_pixels, check_inflation
 
 _CODERS = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG"}
+_PIXELS_PER_BYTE = 512  # one bit for each block of 8 x 8: no scan of a JPEG does with less
 _SATURATED = 60  # difference of channels beyond which a pixel is plainly coloured
 _COLOURED_SHARE = 0.02  # a tinted film scan stays below, a workstation's screenshot does not
 
@@ -40,13 +41,20 @@ def read_raster(data: bytes, limits: Limits) -> Image:
             columns, rows = picture.size
             bands = len(picture.getbands())
             check_declared_pixels(rows * columns, limits)
-            if picture.format == "PNG":
-                check_inflation(rows * columns * bands, len(data), limits)
+            check_inflation(rows * columns * bands, len(data), limits)
+            if picture.format == "JPEG":
+                _check_jpeg_bytes(rows * columns, len(data))
             pixels = _grey(np.asarray(_plain_mode(picture)))
     except (OSError, SyntaxError, ValueError, EOFError) as cause:
         code = "SC-103" if "truncated" in str(cause) else "SC-102"
         raise error(code, expected="a whole PNG or JPEG", got=str(cause)[:120]) from cause
     return Image(pixels=pixels, attributes={"BitsStored": str(_bits(picture.mode))})
+
+
+def _check_jpeg_bytes(pixels: int, size: int) -> None:
+    """Refuse a JPEG that cannot hold its picture; its decoder would paint the rest grey."""
+    if pixels > _PIXELS_PER_BYTE * size:
+        raise error("SC-103", expected=f"bytes for {pixels} pixels", got=f"{size} bytes")
 
 
 def _bits(mode: str) -> int:

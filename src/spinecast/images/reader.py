@@ -90,6 +90,8 @@ class _Worker:
 
     def __init__(self) -> None:
         self.memory = _memory_file()
+        self._asked = 0
+        self._unread = b""
         self.process = subprocess.Popen(  # noqa: S603  our own interpreter and module
             [sys.executable, "-P", "-m", "spinecast.images.worker", str(self.memory)],
             stdin=subprocess.PIPE,
@@ -106,7 +108,13 @@ class _Worker:
 
     def decode(self, path: Path, limits: Limits) -> Image:
         """Have ``path`` decoded; raise its error where it is refused."""
-        request = {"path": os.fspath(path.absolute()), "limits": asdict(limits)}
+        self._forget_late_replies()
+        self._asked += 1
+        request = {
+            "number": self._asked,
+            "path": os.fspath(path.absolute()),
+            "limits": asdict(limits),
+        }
         assert self.process.stdin is not None  # opened as a pipe above
         try:
             self.process.stdin.write(json.dumps(request).encode() + b"\n")
@@ -114,6 +122,8 @@ class _Worker:
             self.close()
             raise error("SC-106", expected="a living worker", got="a dead one") from cause
         reply = self._reply(limits.seconds + _GRACE_SECONDS)
+        while reply.get("number", self._asked) != self._asked:
+            reply = self._reply(limits.seconds + _GRACE_SECONDS)
         if "shape" in reply:
             return self._image(reply, limits)
         if "code" in reply:
@@ -133,16 +143,25 @@ class _Worker:
         channel = self.process.stdout
         poll = select.poll()
         poll.register(channel, select.POLLIN)
-        line = b""
-        while not line.endswith(b"\n"):
+        while b"\n" not in self._unread:
             if not poll.poll(seconds * 1000):
                 return {"late": True}
             part = channel.read(1 << 16)
-            if not part or len(line) > 1 << 20:
+            if not part or len(self._unread) > 1 << 20:
                 return {}
-            line += part
+            self._unread += part
+        line, _, self._unread = self._unread.partition(b"\n")
         reply = json.loads(line)
         return reply if isinstance(reply, dict) else {}
+
+    def _forget_late_replies(self) -> None:
+        """Drop word of forks that died unasked, lest it be taken for the next answer."""
+        assert self.process.stdout is not None  # opened as a pipe above
+        poll = select.poll()
+        poll.register(self.process.stdout, select.POLLIN)
+        self._unread = b""
+        while poll.poll(0) and self.process.stdout.read(1 << 16):
+            pass
 
     def _image(self, reply: dict[str, Any], limits: Limits) -> Image:
         shape = tuple(int(size) for size in reply.pop("shape"))

@@ -6,8 +6,9 @@ space and a deadline, and the parent of the fork only waits. A crash therefore c
 fork (some milliseconds) and not a new interpreter, and whatever a hostile file did to
 the memory of the fork dies with it: after every refused file the fork is replaced.
 
-Requests and replies are single JSON lines on stdin and stdout; pixels travel
-through the memory file FD as raw float32. Nothing is pickled.
+Requests and replies are single JSON lines on stdin and stdout, numbered so that no
+reply is taken for that of another file; pixels travel through the memory file FD as
+raw float32. Nothing is pickled.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ def _answer(request: dict[str, Any], *, memory: int, replies: int) -> bool:
     _bound_memory(limits)
     reply = _decode(Path(request["path"]), limits=limits, memory=memory)
     signal.setitimer(signal.ITIMER_REAL, 0)
-    _send(replies, reply)
+    _send(replies, {**reply, "number": request["number"]})
     return "code" not in reply
 
 
