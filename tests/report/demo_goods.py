@@ -367,7 +367,7 @@ def risk_sections(rng: np.random.Generator, *, simulated: bool) -> list[Section]
     ]
     specificity = np.linspace(0, 1, 50)
     roc = {
-        f"{years} {'year' if years == 1 else 'years'}": [CurveData("scores + clinical", specificity, specificity**0.35),
+        f"{years} y": [CurveData("scores + clinical", specificity, specificity**0.35),
                            CurveData("age alone", specificity, specificity**0.6)]
         for years in (1, 5, 10)
     }  # fmt: skip

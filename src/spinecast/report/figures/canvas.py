@@ -21,6 +21,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure as Drawing
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.legend import Legend
 from matplotlib.text import Text
 from PIL import Image as Picture
 
@@ -38,6 +39,7 @@ SIMULATED = "SIMULATED"
 GENERATED = "GENERATED"
 _DARK_SCHEME = {INK: "#e6ebf1", MUTED: "#a0adba", RULE: "#36414d", PAPER: "#161b22"}
 _FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+_LONGEST_NAME = 40  # letters
 _STAMP_HEIGHT = 0.15  # inches
 _SYMBOLS = ("o", "s", "^", "D", "v", "P")
 
@@ -115,6 +117,8 @@ def _settings(values: Mapping[str, Any]) -> Iterator[None]:
     with mpl.rc_context(dict(values)), warnings.catch_warnings():
         # scripts that the measuring font lacks are drawn by the reader's browser
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        # a name too long for its drawing is drawn all the same
+        warnings.filterwarnings("ignore", message="constrained_layout not applied")
         yield
 
 
@@ -162,6 +166,12 @@ def symbol_of(position: int) -> str:
     return _SYMBOLS[position % len(_SYMBOLS)]
 
 
+def short_name(text: str, *, most: int = _LONGEST_NAME) -> str:
+    """Cut a name that would leave no room for the drawing beside it, and clean it."""
+    shown = printable(text)
+    return shown if len(shown) <= most else f"{shown[: most - 1].rstrip()}…"
+
+
 def as_svg(drawing: Drawing) -> bytes:
     """Turn a chart into SVG bytes: equal input gives equal bytes; colours follow the scheme."""
     _clean_texts(drawing)
@@ -197,9 +207,13 @@ def as_png(drawing: Drawing, *, dpi: int = 160, ramp: Colormap | None = DIFFEREN
 
 
 def _clean_texts(drawing: Drawing) -> None:
+    # names of ticks are made anew at every drawing: whoever sets them cleans them
     for text in drawing.findobj(Text):
         if isinstance(text, Text):
             text.set_text(printable(text.get_text()))
+    for legend in drawing.findobj(Legend):
+        for text in legend.get_texts() if isinstance(legend, Legend) else ():
+            text.set_text(short_name(text.get_text()))
 
 
 def _with_palette(picture: Picture.Image, ramp: Colormap | None) -> Picture.Image:

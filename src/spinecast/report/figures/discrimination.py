@@ -16,6 +16,7 @@ from spinecast.report.figures.canvas import (
     chart_style,
     colour_of,
     new_drawing,
+    short_name,
     stamp_chart,
     symbol_of,
 )
@@ -104,7 +105,7 @@ def draw_recovery(comparison: pd.DataFrame, *, simulated: bool = True) -> Figure
         for y, index in enumerate(keep):
             size = float(np.clip(error[index] / half[index], -5, 5))
             _draw_offset(ax, size, y=y)
-        labels = [str(comparison["label"].iloc[i]) for i in keep]
+        labels = [short_name(str(comparison["label"].iloc[i])) for i in keep]
         ax.set_yticks(range(len(keep)), labels=labels)
         ax.set(ylim=(len(keep) - 0.4, -0.6), xlim=(-5.3, 5.3))
         ax.set_xlabel("(estimate − truth) / half-width of the 95 % interval")
@@ -132,7 +133,7 @@ def draw_intervals(panels: Mapping[str, Sequence[ForestRow]], *, simulated: bool
                 ax.plot(e.value, y, symbol_of(y), color=colour, markersize=6)
             ax.set_title(title)
             ax.grid(visible=False, axis="y")
-        labels = [row.label for row in next(iter(panels.values()))]
+        labels = [short_name(row.label) for row in next(iter(panels.values()))]
         axes[0].set_yticks(range(len(labels)), labels=labels)
         axes[0].set_ylim(len(labels) - 0.5, -0.5)
         stamp_chart(drawing, simulated=simulated)

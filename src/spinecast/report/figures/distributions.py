@@ -20,6 +20,7 @@ from spinecast.report.figures.canvas import (
     chart_style,
     colour_of,
     new_drawing,
+    short_name,
     stamp_chart,
 )
 from spinecast.report.goods import CurveData, Numbers
@@ -170,7 +171,9 @@ def _draw_box_panel(ax: Axes, series: Series) -> None:
         showfliers=False,
         widths=0.55,
         patch_artist=True,
-        tick_labels=[f"{name} (n = {len(v):,})" for name, v in zip(series, known, strict=True)],
+        tick_labels=[
+            f"{short_name(name)} (n = {len(v):,})" for name, v in zip(series, known, strict=True)
+        ],
         medianprops={"color": INK, "linewidth": 1.6},
         whiskerprops={"color": MUTED},
         capprops={"color": MUTED},

@@ -18,6 +18,7 @@ from spinecast.report.figures.canvas import (
     chart_style,
     colour_of,
     new_drawing,
+    short_name,
     stamp_chart,
 )
 from spinecast.report.goods import CurveData, ForestRow
@@ -80,7 +81,7 @@ def draw_forest(
                 y += 1
             _draw_ratio(ax, row, y=y)
             ticks.append(y)
-            labels.append(row.label)
+            labels.append(short_name(row.label))
             y += 1
         _frame_ratios(ax, known, height=y)
         ax.set_yticks(ticks, labels=labels)
