@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from spinecast.report.digits import write_interval
+from spinecast.report.digits import write_interval, write_number
 from spinecast.report.figures.canvas import (
     BLUE,
     INK,
@@ -54,7 +54,7 @@ def draw_agreement(pair: PairedValues, bland_altman: BlandAltmanData, *, simulat
         content,
         alt=f"Scatter of {len(pair.reference)} pairs and Bland-Altman plot: bias "
         f"{write_interval(bias.value, bias.ci_low, bias.ci_high)}, limits of agreement "
-        f"{bland_altman.lower:.2f} to {bland_altman.upper:.2f}.",
+        f"{write_number(bland_altman.lower, 2)} to {write_number(bland_altman.upper, 2)}.",
         caption=f"{len(pair.reference):,} pairs. Left: the line is equality. Right: compared minus "
         "reference; solid line bias, dashed lines 95 % limits of agreement.",
     )

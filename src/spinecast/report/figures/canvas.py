@@ -179,7 +179,9 @@ def as_svg(drawing: Drawing) -> bytes:
     buffer = io.BytesIO()
     drawing.savefig(buffer, format="svg", metadata={"Date": None, "Creator": "spinecast"})
     text = buffer.getvalue().decode("utf-8")
-    text = text.replace("'DejaVu Sans'", _FONTS).replace("\n  <defs>", _scheme() + "\n  <defs>", 1)
+    text = text.replace("'DejaVu Sans'", _FONTS).replace(
+        "</metadata>", f"</metadata>{_scheme()}", 1
+    )
     return text.encode("utf-8")
 
 
@@ -233,4 +235,4 @@ def _scheme() -> str:
         for light, dark in _DARK_SCHEME.items()
         for kind in ("fill", "stroke")
     )
-    return f"\n  <style>@media (prefers-color-scheme: dark){{{rules}}}</style>"
+    return f"\n <style>@media (prefers-color-scheme: dark){{{rules}}}</style>"

@@ -57,7 +57,7 @@ def draw_roc(panels: Mapping[str, Sequence[CurveData]], *, simulated: bool) -> F
         drawing.legend(handles, labels, loc="outside lower center", ncols=3)
         stamp_chart(drawing, simulated=simulated)
         content = as_svg(drawing)
-    return Figure(content, alt=f"ROC curves at {', '.join(panels)}.",
+    return Figure(content, alt=f"ROC curves of {', '.join(labels)} at {', '.join(panels)}.",
                   caption="The diagonal is chance.")  # fmt: skip
 
 
