@@ -22,6 +22,7 @@ Pixels = NDArray[np.float32]
 EQUALISATIONS = ("clahe", "global", "none")
 _WORKING_ROWS = 256  # tiles of 1/8 then hold enough pixels for a histogram
 _SMALLEST_SIDE = 16
+_SAFE_SPAN = (1e-30, 1e30)  # beyond it float32 overflows on the way to [0, 1]
 _SPACING_RANGE = (0.01, 10.0)  # mm; detectors have 0.05 to 0.2, coarse projections 3
 
 
@@ -185,9 +186,9 @@ def prepare_radiograph(image: Image, preparation: Preparation = PAPER) -> Pixels
     incomparable between films: nothing about attenuation can be measured afterwards.
     """
     placement = place(image, preparation)
-    check_pixels(image)
     rows, columns = placement.source
     film = image.pixels[placement.top : placement.top + rows, placement.left :][:, :columns]
+    check_pixels(film)
     film = _resized(_unit_range(film), _working_shape(placement, preparation))
     equalised = np.clip(_equalised(_unit_range(film), preparation), 0.0, 1.0)
     fitted = _unit_range(_resized(equalised, placement.fitted))
@@ -197,7 +198,7 @@ def prepare_radiograph(image: Image, preparation: Preparation = PAPER) -> Pixels
     return result
 
 
-def check_pixels(image: Image) -> None:
+def check_pixels(film: NDArray[Any]) -> None:
     """Refuse pixels from which nothing can be prepared.
 
     Raises
@@ -205,7 +206,7 @@ def check_pixels(image: Image) -> None:
     ContentError
         SC-203 for constant pixels, SC-209 for NaN or infinity.
     """
-    low, high = float(image.pixels.min()), float(image.pixels.max())
+    low, high = float(film.min()), float(film.max())
     if not (np.isfinite(low) and np.isfinite(high)):
         raise error("SC-209", expected="finite pixels", got="NaN or infinity")
     if high - low <= 1e-6 * max(abs(low), abs(high)):
@@ -228,6 +229,9 @@ def _unit_range(pixels: NDArray[Any]) -> Pixels:
     low, high = float(pixels.min()), float(pixels.max())
     if high <= low:
         return np.zeros(pixels.shape, np.float32)
+    if not _SAFE_SPAN[0] < high - low < _SAFE_SPAN[1]:
+        wide = (pixels.astype(np.float64) - low) / (high - low)
+        return np.clip(wide, 0.0, 1.0).astype(np.float32)
     scaled = (pixels - np.float32(low)) * np.float32(1.0 / (high - low))
     return np.clip(scaled, 0.0, 1.0, dtype=np.float32)
 

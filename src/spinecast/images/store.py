@@ -79,18 +79,23 @@ class ImageStore:
         """
         if not (directory / "store.json").is_file():
             raise error("SC-703", expected="a folder with store.json", got=directory.name)
-        about = files.read_json(directory / "store.json")
         try:
+            about = files.read_json(directory / "store.json")
             pixels = np.load(directory / "pixels.npy", mmap_mode="r", allow_pickle=False)
             index = pd.read_parquet(directory / "index.parquet")
-        except (OSError, ValueError) as cause:
+            preparation = Preparation(**about["preparation"])
+            described = [about["count"], *about["shape"]], about["sha256"]
+            names = [str(name) for name in index["image_id"]]
+        except (OSError, ValueError, TypeError, KeyError) as cause:
             raise _damaged(directory, "unreadable files") from cause
-        if list(pixels.shape) != [len(index), *about["shape"]] or pixels.dtype != np.uint16:
+        if not list(pixels.shape) == [len(index), *preparation.shape] == described[0]:
             raise _damaged(directory, f"an array of {pixels.shape}")
-        if verify and _hashes(directory) != about["sha256"]:
+        if pixels.dtype != np.uint16:
+            raise _damaged(directory, f"pixels of type {pixels.dtype}")
+        if verify and _hashes(directory) != described[1]:
             raise _damaged(directory, "other hashes")
-        positions = {str(name): at for at, name in enumerate(index["image_id"])}
-        return cls(directory, index, Preparation(**about["preparation"]), pixels, positions)
+        positions = {name: at for at, name in enumerate(names)}
+        return cls(directory, index, preparation, pixels, positions)
 
     def __len__(self) -> int:
         return len(self.index)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 
 from spinecast.cluster import Progress, map_blocks
 from spinecast.error_codes import CODES
-from spinecast.errors import CohortError, ContentError, FileError, SpinecastError
+from spinecast.errors import CohortError, ContentError, FileError, SpinecastError, error
 from spinecast.images.identity import pixel_hash
 from spinecast.images.image import Image
 from spinecast.images.radiograph import Preparation, prepare_radiograph
@@ -95,10 +97,7 @@ def build_pixels(
         Image id to (code, reason).
     """
     shape = (len(index), *preparation.shape)
-    pixels = open_memmap(target, mode="w+", dtype=np.uint16, shape=shape) if len(index) else None
-    if pixels is None:
-        np.save(target, np.zeros(shape, np.uint16), allow_pickle=False)
-    del pixels
+    _allocated(target, shape)
     names = [(at, str(name)) for at, name in enumerate(index["image_id"])]
     blocks = [names[start : start + _BLOCK] for start in range(0, len(names), _BLOCK)]
     job = _PrepareBlock(open_image, target, preparation)
@@ -106,6 +105,35 @@ def build_pixels(
     entries = [entry for part in parts for entry in part]
     refusals = {each.image_id: (each.code, each.reason) for each in entries if each.code}
     return _filled_in(index, entries), refusals
+
+
+def _allocated(target: Path, shape: tuple[int, ...]) -> NDArray[np.uint16]:
+    """Return a new array on disk, black, with all its room reserved.
+
+    A write through a memory map to a full disk kills the process, so the disk is asked first.
+    """
+    if shape[0] == 0:
+        empty = np.zeros(shape, np.uint16)
+        np.save(target, empty, allow_pickle=False)
+        return empty
+    try:
+        pixels = open_memmap(target, mode="w+", dtype=np.uint16, shape=shape)
+        with target.open("rb+") as handle:
+            _reserve(handle.fileno(), target.stat().st_size)
+    except OSError as cause:
+        got = str(cause.strerror)
+        raise error("SC-705", expected="room on the disk", got=got, where=target.name) from cause
+    return pixels
+
+
+def _reserve(descriptor: int, size: int) -> None:
+    if not hasattr(os, "posix_fallocate"):
+        return
+    try:
+        os.posix_fallocate(descriptor, 0, size)
+    except OSError as cause:
+        if cause.errno not in {errno.EINVAL, errno.EOPNOTSUPP}:  # the disk cannot be asked
+            raise
 
 
 def _filled_in(index: pd.DataFrame, entries: list[_Entry]) -> pd.DataFrame:
@@ -165,15 +193,11 @@ def keep_rows(target: Path, kept: list[int], total: int) -> None:
         return
     source: Any = np.load(target, mmap_mode="r", allow_pickle=False)
     smaller = target.with_name("kept.npy")
-    if kept:
-        copy = open_memmap(
-            smaller, mode="w+", dtype=np.uint16, shape=(len(kept), *source.shape[1:])
-        )
-        for start in range(0, len(kept), _COPY):
-            rows = kept[start : start + _COPY]
-            copy[start : start + len(rows)] = source[rows]
+    copy = _allocated(smaller, (len(kept), *source.shape[1:]))
+    for start in range(0, len(kept), _COPY):
+        rows = kept[start : start + _COPY]
+        copy[start : start + len(rows)] = source[rows]
+    if isinstance(copy, np.memmap):
         copy.flush()
-    else:
-        np.save(smaller, np.zeros((0, *source.shape[1:]), np.uint16), allow_pickle=False)
     del source
     smaller.replace(target)
