@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 
 import numpy as np
 import pytest
@@ -208,3 +209,16 @@ def test_no_straight_edge_crosses_a_film(everyday):
             steps = np.abs(np.diff(smooth, axis=axis).mean(axis=1 - axis))
             usual = np.quantile(steps, 0.9)
             assert steps.max() < 8 * usual
+
+
+def test_films_render_fast_enough_for_thousands_of_people():
+    """40 a second on one idle core at 256 x 128 (benchmarks/rendering.py); half on a busy one."""
+    people = [(person(number), exposure(number)) for number in range(3)]
+    brightness(*people[0])
+    seconds = []
+    for _ in range(5):
+        before = time.process_time()
+        for number, (_, acquisition) in enumerate(people):
+            brightness(person(number), acquisition)
+        seconds.append(time.process_time() - before)
+    assert len(people) / min(seconds) > 20
