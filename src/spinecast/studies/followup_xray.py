@@ -48,18 +48,23 @@ PAPER = FollowUpSettings(
 DEMO = FollowUpSettings(
     preparation=Preparation(shape=(192, 96), equalisation="clahe"),
     networks="demo",
-    autoencoder=TrainingSettings(steps=50, batch_size=16, learning_rate=1e-3, warmup=10, ema=0.95),
-    structure=TrainingSettings(steps=500, batch_size=16, learning_rate=2e-3, ema=0.98),
-    prompt=TrainingSettings(steps=900, batch_size=16, learning_rate=2e-3, ema=0.98),
+    autoencoder=TrainingSettings(steps=200, batch_size=16, learning_rate=1e-3, warmup=10, ema=0.95),
+    structure=TrainingSettings(steps=1_500, batch_size=16, learning_rate=2e-3, ema=0.99),
+    prompt=TrainingSettings(steps=3_000, batch_size=16, learning_rate=2e-3, ema=0.99),
     scorer=TrainingSettings(
-        steps=350, batch_size=32, learning_rate=3e-3, warmup=30, ema=0.98, weight_decay=0.02
+        steps=400, batch_size=32, learning_rate=3e-3, warmup=30, ema=0.98, weight_decay=0.02
     ),
     generation=GenerationSettings(steps=6),
 )
 
-# Trains the shipped weights: one network a task on all training people, a short evaluation.
+# Makes the shipped weights: one network a task, a short evaluation. The lengths are those of
+# the first weights, a short training; see docs/concepts/what-the-demo-shows.md.
 WEIGHTS = replace(
     DEMO,
+    autoencoder=replace(DEMO.autoencoder, steps=50),
+    structure=replace(DEMO.structure, steps=500, ema=0.98),
+    prompt=replace(DEMO.prompt, steps=450, ema=0.98),
+    scorer=replace(DEMO.scorer, steps=250),
     cohort=CohortSettings(fractions=(0.9, 0.06, 0.04), folds=1),
     generation=replace(DEMO.generation, draws=4),
     training_people=900,
