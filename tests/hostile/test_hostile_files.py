@@ -27,7 +27,8 @@ from spinecast.images import (
 )
 from spinecast.images.reader import DecodePool
 
-SECONDS = 5.0  # on a machine that does other things too; benchmarks/images.py prints the time
+SECONDS = 2.0  # of processor time, which a busy machine does not stretch
+PATIENT = Limits(seconds=300.0)
 SMALL = Preparation(shape=(64, 32), equalisation="none")
 
 
@@ -46,6 +47,13 @@ def _open(path: Path, limits: Limits | None = None) -> Image:
     return image
 
 
+def _processor_seconds() -> float:
+    """Return what this process and its decode workers, with their ended forks, have used."""
+    own = psutil.Process()
+    family = [own, *own.children(recursive=True)]
+    return sum(sum(process.cpu_times()[:4]) for process in family)
+
+
 def test_there_are_enough_crafted_files() -> None:
     assert len(CRAFTED) >= 40
     assert len(DICOM) >= 25
@@ -56,10 +64,11 @@ def test_a_crafted_file_is_refused_with_a_code_in_time(tmp_path: Path, name: str
     code, make = CRAFTED[name]
     path = tmp_path / "film.dcm"
     path.write_bytes(make())
-    start = time.monotonic()
+    start = _processor_seconds()
     with pytest.raises(SpinecastError) as caught:
-        _open(path)
-    seconds = time.monotonic() - start
+        _open(path, PATIENT)
+    seconds = _processor_seconds() - start
+    assert caught.value.code != "SC-107"
     assert caught.value.code.startswith(code), str(caught.value)
     assert caught.value.code[:4] in {"SC-1", "SC-2"}
     assert str(path.parent) not in str(caught.value)
@@ -136,7 +145,7 @@ def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path: Path) -> N
     for path in _not_regular(tmp_path).values():
         with pytest.raises(SpinecastError, match=r"SC-1(02|10)"):
             read_image(path)
-    assert time.monotonic() - start < SECONDS
+    assert time.monotonic() - start < 20
 
 
 def test_a_file_beyond_the_size_limit_is_not_opened(tmp_path: Path) -> None:
