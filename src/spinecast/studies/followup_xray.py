@@ -54,7 +54,7 @@ DEMO = FollowUpSettings(
     scorer=TrainingSettings(
         steps=400, batch_size=32, learning_rate=3e-3, warmup=30, ema=0.98, weight_decay=0.02
     ),
-    generation=GenerationSettings(steps=6),
+    generation=GenerationSettings(steps=4),
 )
 
 # Makes the shipped weights: one network a task, a short evaluation. The lengths are those of
