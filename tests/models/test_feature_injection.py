@@ -12,7 +12,6 @@ from spinecast.models.feature_injection import (
     Features,
     InjectionConfig,
     check_blocks,
-    predict_above,
     recording,
     replacing,
     up_path,
@@ -106,9 +105,7 @@ def test_the_short_way_equals_the_whole_network(pair, blocks):
     features = structure_features(pair, injection=config)
     given, sentence = latents(12, 3), context(pair, 4)
     whole = pair.prompt(given, TIME, sentence, features=features, draws=3, shortcut=False)
-    short = predict_above(
-        pair.prompt.unet, given, TIME, context=sentence, features=features, draws=3
-    )
+    short = pair.prompt(given, TIME, sentence, features=features, draws=3)
     torch.testing.assert_close(short, whole, atol=1e-5, rtol=1e-5)
 
 

@@ -74,6 +74,7 @@ class DiffXConfig:
     injection: InjectionConfig = field(default_factory=InjectionConfig)
     low_resolution: int = 2
     probe: bool = True
+    first_guess: bool = False
 
 
 #: Stable Diffusion's sizes at 512 x 512, one grey channel (S2 methods; SD 1 configuration).
@@ -103,7 +104,7 @@ PAPER = DiffXConfig(
 )
 
 #: Trains on two cores; ours.
-DEMO = DiffXConfig()
+DEMO = DiffXConfig(first_guess=True)
 
 #: For tests; ours.
 TINY = DiffXConfig(
@@ -112,6 +113,7 @@ TINY = DiffXConfig(
     ),
     unet=UNetConfig(block_out_channels=(16, 16, 16), norm_groups=4),
     text=TextConfig(width=16, layers=1),
+    first_guess=True,
 )
 
 
@@ -129,6 +131,13 @@ def check_config(config: DiffXConfig) -> None:
             "SC-407",
             expected=f"attention yes or no for {levels} levels",
             got=str(len(config.unet.attention)),
+            where="UNet",
+        )
+    if config.first_guess and not (config.probe and config.noise.prediction == "v_prediction"):
+        raise error(
+            "SC-407",
+            expected="a probe and v_prediction for first_guess",
+            got=f"probe {config.probe}, {config.noise.prediction}",
             where="UNet",
         )
     step = 2 ** (levels - 1)

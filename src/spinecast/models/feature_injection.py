@@ -12,7 +12,7 @@ resolution there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -74,26 +74,30 @@ class InjectionConfig:
 
 @dataclass
 class Features:
-    """What one pass of the structure network leaves, by up-path block; one row per image."""
+    """What one pass of the structure network leaves, by up-path block; one row per image.
+
+    ``guess`` are the clean latents read off the features, where the pair does that.
+    """
 
     blocks: dict[int, torch.Tensor] = field(default_factory=dict)
     queries: dict[int, torch.Tensor] = field(default_factory=dict)
     keys: dict[int, torch.Tensor] = field(default_factory=dict)
+    guess: torch.Tensor | None = None
 
     def rows(self, index: torch.Tensor) -> Features:
         """Return the features of some of the images."""
-        return Features(
-            *({block: kept[index] for block, kept in part.items()} for part in self._parts())
-        )
+        return self._changed(lambda kept: kept[index])
 
     def to(self, dtype: torch.dtype) -> Features:
         """Return the features in another precision."""
-        return Features(
-            *({block: kept.to(dtype) for block, kept in part.items()} for part in self._parts())
-        )
+        return self._changed(lambda kept: kept.to(dtype))
 
-    def _parts(self) -> tuple[dict[int, torch.Tensor], ...]:
-        return self.blocks, self.queries, self.keys
+    def _changed(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Features:
+        def each(part: dict[int, torch.Tensor]) -> dict[int, torch.Tensor]:
+            return {block: change(kept) for block, kept in part.items()}
+
+        guess = None if self.guess is None else change(self.guess)
+        return Features(each(self.blocks), each(self.queries), each(self.keys), guess)
 
 
 @dataclass
@@ -218,9 +222,9 @@ def predict_above(
     per_row = context.repeat_interleave(draws, dim=0) if draws > 1 else context
     with replacing(features):
         skips = list(_skips(unet, sample, embedding, context=per_row, count=len(path) - last - 1))
-        hidden = _repeated(features.blocks[last], len(context))
+        hidden = repeated(features.blocks[last], len(context))
         hidden = _after_resnet(unet, last, hidden, context=context)
-        hidden = _repeated(hidden, len(sample))
+        hidden = repeated(hidden, len(sample))
         for block in range(last + 1, len(path)):
             hidden = path[block][0](torch.cat([hidden, skips.pop()], dim=1), embedding)
             hidden = _after_resnet(unet, block, hidden, context=per_row)
@@ -273,7 +277,8 @@ def _within(timestep: int, interval: tuple[int, int]) -> bool:
     return interval[0] <= timestep < interval[1]
 
 
-def _repeated(kept: torch.Tensor, rows: int) -> torch.Tensor:
+def repeated(kept: torch.Tensor, rows: int) -> torch.Tensor:
+    """Return ``kept`` with each row repeated so often that there are ``rows``."""
     return kept if len(kept) == rows else kept.repeat_interleave(rows // len(kept), dim=0)
 
 
@@ -290,7 +295,7 @@ class _FeatureHook:
         if isinstance(active, _Recording) and self.block in active.feature_blocks:
             active.features.blocks[self.block] = output
         elif isinstance(active, _Replacing) and self.block in active.features.blocks:
-            return _repeated(active.features.blocks[self.block], len(output))
+            return repeated(active.features.blocks[self.block], len(output))
         return None
 
 
@@ -341,7 +346,7 @@ def _attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torc
     if images == rows:
         return F.scaled_dot_product_attention(query, key, value)
     if query.shape[2] > LARGEST_SHARED_MAP:
-        return F.scaled_dot_product_attention(_repeated(query, rows), _repeated(key, rows), value)
+        return F.scaled_dot_product_attention(repeated(query, rows), repeated(key, rows), value)
     attention = (query @ key.transpose(2, 3) / query.shape[3] ** 0.5).softmax(dim=-1)
     grouped = value.unflatten(0, (images, rows // images))
     return (attention[:, None] @ grouped).flatten(0, 1)
@@ -355,6 +360,7 @@ __all__ = [
     "check_blocks",
     "predict_above",
     "recording",
+    "repeated",
     "replacing",
     "up_path",
 ]

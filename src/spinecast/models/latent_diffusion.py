@@ -39,6 +39,7 @@ from spinecast.models.feature_injection import (
     recording,
     replacing,
 )
+from spinecast.models.first_guess import FirstGuess
 from spinecast.models.prompts import PromptEncoder
 from spinecast.run.settings import settings_from_dict, settings_to_dict
 
@@ -75,6 +76,9 @@ class StructureDenoiser(nn.Module):
         """Return what is to be handed over at ``blocks`` (features; queries and keys)."""
         with recording(*blocks) as features:
             self(noisy, timestep, low_resolution)
+        probe = self.probe
+        if self.config.first_guess and probe is not None and probe.block in features.blocks:
+            features.guess = probe(features)
         return features
 
 
@@ -105,6 +109,7 @@ class PromptDenoiser(nn.Module):
         self.config = config
         self.text = PromptEncoder(config.text)
         self.unet = build_unet(config, in_channels=config.autoencoder.latent_channels)
+        self.about = FirstGuess(config) if config.first_guess else None
         self.register_buffer("fitted", torch.zeros(()))
 
     @torch.no_grad()
@@ -148,12 +153,16 @@ class PromptDenoiser(nn.Module):
             Leave out what a replaced feature makes ineffective; the same result sooner.
         """
         if features is not None and features.blocks and shortcut:
-            return predict_above(
+            output = predict_above(
                 self.unet, noisy, timestep, context=context, features=features, draws=draws
             )
-        per_row = context.repeat_interleave(draws, dim=0) if draws > 1 else context
-        with replacing(features or Features()):
-            return self.unet(noisy, timestep, encoder_hidden_states=per_row).sample
+        else:
+            per_row = context.repeat_interleave(draws, dim=0) if draws > 1 else context
+            with replacing(features or Features()):
+                output = self.unet(noisy, timestep, encoder_hidden_states=per_row).sample
+        if self.about is None or features is None or features.guess is None:
+            return output
+        return self.about(output, noisy, timestep=timestep, guess=features.guess)
 
 
 @dataclass
