@@ -204,3 +204,17 @@ def test_degenerate_input_raises_its_code(code, change):
     arguments = {"duration": s.duration, "event": s.event, "covariates": x, **change}
     with pytest.raises(SpinecastError, match=code):
         cox(**arguments)
+
+
+def test_a_covariate_of_minute_spread_gives_an_infinite_ratio_per_unit_and_no_warning() -> None:
+    from spinecast.outcomes import cox
+
+    rng = np.random.default_rng(3)
+    score = rng.normal(size=60)
+    duration = rng.exponential(1 / np.exp(0.8 * score))
+    fit = cox(duration, np.ones(60), pd.DataFrame({"score": score * 1e-6}))
+    assert np.isinf(fit.coefficients.loc["score", "hazard_ratio"])
+    plain = cox(duration, np.ones(60), pd.DataFrame({"score": score}))
+    assert fit.coefficients.loc["score", "z"] == pytest.approx(plain.coefficients.loc["score", "z"])
+    survival = fit.survival(pd.DataFrame({"score": [1.0]}), [0.0, float(duration.max())])[0]
+    assert survival.tolist() == [1.0, 0.0]

@@ -125,7 +125,10 @@ class CoxFit:
             base["time"].to_numpy(), base["cumulative_hazard"].to_numpy(),
             np.atleast_1d(np.asarray(times, dtype=np.float64)), before_first=0.0,
         )  # fmt: skip
-        return np.exp(-np.exp(self.risk(covariates))[:, None] * hazard[None, :])
+        with np.errstate(over="ignore", invalid="ignore"):
+            cumulative = np.exp(self.risk(covariates))[:, None] * hazard[None, :]
+        # an infinite relative hazard before the first event is 0 times infinity: nothing happened
+        return np.exp(-np.where(hazard[None, :] > 0, cumulative, 0.0))
 
     def proportional_hazards_test(self, transform: str = "km") -> pd.DataFrame:
         """Test each coefficient for a trend over time (Grambsch and Therneau).
@@ -341,17 +344,20 @@ def coefficient_table(
     used = robust if use_robust else model
     z = coef / used
     reach = normal_quantile() * used
+    # per unit of a covariate of minute spread a ratio may exceed any float: infinity is right
+    with np.errstate(over="ignore"):
+        ratios = [np.exp(value) for value in (coef, coef - reach, coef + reach)]
     table = {
         "coef": coef,
-        "hazard_ratio": np.exp(coef),
+        "hazard_ratio": ratios[0],
         "standard_error": model,
         "robust_se": robust,
         "z": z,
         "p_value": two_sided_p(z),
         "coef_low": coef - reach,
         "coef_high": coef + reach,
-        "ci_low": np.exp(coef - reach),
-        "ci_high": np.exp(coef + reach),
+        "ci_low": ratios[1],
+        "ci_high": ratios[2],
     }
     return pd.DataFrame(table, index=pd.Index(names, name="covariate"))
 
