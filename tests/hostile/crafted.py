@@ -328,10 +328,10 @@ OTHERS: dict[str, tuple[str, Make]] = {
     "gzip of text": ("SC-102", lambda: gzip.compress(b"not a volume" * 99)),
     "gzip cut": ("SC-103", lambda: gzip.compress(_noise(9000))[:-4000]),
     "gzip of gzip": ("SC-102", lambda: gzip.compress(gzip.compress(_volume()))),
-    "gzip bomb": ("SC-104", lambda: _zeros_deflated(2 << 30, wbits=31)),
+    "gzip bomb": ("SC-104", lambda: _zeros_deflated(300 << 20, wbits=31)),
     "gzip bomb behind a header": (
         "SC-104",
-        lambda: _zeros_deflated(2 << 30, wbits=31, head=_nifti(42, _dims(1024, 1024, 1000))),
+        lambda: _zeros_deflated(300 << 20, wbits=31, head=_nifti(42, _dims(1024, 1024, 1000))),
     ),
     "volume of 32767^3": ("SC-113", lambda: _nifti(42, _dims(32767, 32767, 32767))),
     "volume larger than its file": ("SC-103", lambda: _nifti(42, _dims(60, 50, 40))),
