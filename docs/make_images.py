@@ -60,7 +60,7 @@ def contact_sheet(world: World) -> None:
               for p in pair]  # fmt: skip
     ages = np.linspace(50, 90, 24).round()
     kinds = [(s, g) for g in LOSSES for s in SHAPES]
-    figure, axes = plt.subplots(3, 8, figsize=(16, 13.2), facecolor="black")
+    figure, axes = plt.subplots(3, 8, figsize=(16, 14.6), facecolor="black")
     for number, axis in enumerate(axes.T.ravel()):
         sex = "F" if number % 2 == 0 else "M"
         has = number % 8 >= 3 and kinds
@@ -84,7 +84,7 @@ def life_strips(world: World) -> None:
     """Three people, each from 50 to 90 in steps of 5 years, one acquisition a person."""
     people = [*people_of(world, "F", 3)[1:], people_of(world, "M", 1)[0]]
     ages = np.arange(50, 91, 5)
-    figure, axes = plt.subplots(len(people), len(ages), figsize=(16, 11.2), facecolor="black")
+    figure, axes = plt.subplots(len(people), len(ages), figsize=(16, 12.6), facecolor="black")
     for person, row in zip(people, axes, strict=True):
         taken = draw_acquisition(generator(SEED, "docs", "strip", person), region="TL",
                                  maker=MAKERS[0])  # fmt: skip
@@ -103,7 +103,8 @@ def life_strips(world: World) -> None:
 
 def _save(figure: plt.Figure, name: str) -> None:
     buffer = io.BytesIO()
-    figure.tight_layout(pad=0.4, h_pad=1.2, rect=(0, 0, 1, 0.965))
+    # titles stand above their own film, not behind the film over them
+    figure.subplots_adjust(left=0.005, right=0.995, bottom=0.005, top=0.93, wspace=0.03, hspace=0.1)
     figure.savefig(buffer, dpi=80, facecolor="black", pil_kwargs={"optimize": True})
     plt.close(figure)
     write_bytes(FOLDER / name, buffer.getvalue())

@@ -243,18 +243,10 @@ def test_healthy_spines_rise_without_folding():
     assert all(possible(person(number, kyphosis=60.0)) for number in range(20))
 
 
-FOLDED = (
-    "each wedge adds its whole angle, so many fractures fold the trunk on itself (T4 turned by "
-    "more than 90 degrees); networks are trained on today's films, so the shape is kept for now"
-)
-
-
-@pytest.mark.xfail(reason=FOLDED, strict=True)
 def test_eight_wedge_fractures_leave_a_body_that_can_exist():
     assert possible(build_anatomy(MAN.with_changes(fractures=MANY_WEDGES), own_shape(2)))
 
 
-@pytest.mark.xfail(reason=FOLDED, strict=True)
 def test_the_oldest_with_many_fractures_can_exist():
     state = open_world("tiny", 1).state("P00031", do={"age": 91})
     assert len(state.fractures) >= 8

@@ -74,7 +74,8 @@ class SamplingRun:
     """A few baselines on their way: everything that one sampling run needs.
 
     Rows of ``noise`` run over image, horizon, draw (fastest); of ``context`` over
-    image, horizon; of the rest over images.
+    image, horizon; of the rest over images. ``trajectory`` says what the structure model is
+    shown at each timestep, and how noisy that is; ``seen`` keeps what it made of the last.
     """
 
     pair: DiffXPair
@@ -86,7 +87,8 @@ class SamplingRun:
     noise: torch.Tensor
     structure_noise: torch.Tensor
     draws: int
-    trajectory: dict[int, torch.Tensor] = field(default_factory=dict)
+    trajectory: dict[int, tuple[int, torch.Tensor]] = field(default_factory=dict)
+    seen: dict[tuple[int, Blocks], Features] = field(default_factory=dict)
 
     @classmethod
     def prepare(
@@ -140,11 +142,20 @@ class SamplingRun:
         blocks = self._injection().at(timestep)
         if not any(blocks):
             return None
-        seen, copy = self.trajectory[timestep], self.low_resolution
+        level, shown = self.trajectory[timestep]
         if not share:
-            repeats = len(self.noise) // len(seen)
-            seen, copy = seen.repeat_interleave(repeats, 0), copy.repeat_interleave(repeats, 0)
-        return self.pair.structure.features(seen, torch.tensor(timestep), copy, blocks=blocks)
+            repeats = len(self.noise) // len(shown)
+            return self.pair.structure.features(
+                shown.repeat_interleave(repeats, 0),
+                torch.tensor(level),
+                self.low_resolution.repeat_interleave(repeats, 0),
+                blocks=blocks,
+            )
+        if (level, blocks) not in self.seen:
+            look = self.pair.structure.features
+            found = look(shown, torch.tensor(level), self.low_resolution, blocks=blocks)
+            self.seen = {(level, blocks): found}
+        return self.seen[level, blocks]
 
     def structure_at(self, timestep: int, *, blocks: Blocks) -> Features:
         """Return the structure model's features of the baselines noised to ``timestep``."""
@@ -185,25 +196,25 @@ class SamplingRun:
     def _injection(self) -> InjectionConfig:
         return self.settings.injection or self.pair.config.injection
 
-    def _structure_trajectory(self) -> dict[int, torch.Tensor]:
-        """Return what the structure model is shown at each timestep."""
+    def _structure_trajectory(self) -> dict[int, tuple[int, torch.Tensor]]:
+        """Return how noisy a baseline the structure model is shown at each timestep, and it."""
         steps, noise = self.settings.steps, self.pair.config.noise
         scheduler = ddim_scheduler(noise, steps)
         timesteps = scheduler.timesteps.tolist()
         if not any(any(self._injection().at(t)) for t in timesteps):
             return {}
         if self.settings.structure == "noised":
-            return {
-                t: scheduler.add_noise(self.latents, self.structure_noise, torch.tensor(t))
-                for t in timesteps
-            }
+            levels = {t: min(t, self.pair.config.structure_noise) for t in timesteps}
+            add = partial(scheduler.add_noise, self.latents, self.structure_noise)
+            shown = {level: add(torch.tensor(level)) for level in set(levels.values())}
+            return {t: (level, shown[level]) for t, level in levels.items()}
 
         def predict(sample: torch.Tensor, timestep: int) -> torch.Tensor:
             return self.pair.structure(sample, torch.tensor(timestep), self.low_resolution)
 
         inversion = invert if self.settings.structure == "inverted" else ddim_invert
         chain = inversion(exact_scheduler(noise, steps), self.latents, predict)
-        return dict(zip(timesteps, reversed(chain[1:]), strict=True))
+        return {t: (t, x) for t, x in zip(timesteps, reversed(chain[1:]), strict=True)}
 
     def _inverted_start(self) -> torch.Tensor:
         """Return the noise to which the prompt model itself takes the baseline."""

@@ -65,6 +65,13 @@ class DiffXConfig:
         Teach the structure model, beside its own task, that the clean latents can be read
         off the features to be handed over. Left alone, a small network keeps fine detail in
         its last skip connections, past the blocks from which features are taken. Ours.
+    first_guess
+        Let the prompt model start from those latents and predict the rest. Ours.
+    structure_noise
+        The structure model sees the baseline as noisy as the prompt model's drawing is,
+        but never noisier than at this timestep. 1000 is the published hand-over, where
+        early steps know of the person what the low-resolution copy knows; below the
+        first timestep of a drawing, one look at the baseline serves every step. Ours.
     """
 
     autoencoder: AutoencoderConfig = field(default_factory=AutoencoderConfig)
@@ -75,6 +82,7 @@ class DiffXConfig:
     low_resolution: int = 2
     probe: bool = True
     first_guess: bool = False
+    structure_noise: int = 1000
 
 
 #: Stable Diffusion's sizes at 512 x 512, one grey channel (S2 methods; SD 1 configuration).
@@ -104,7 +112,7 @@ PAPER = DiffXConfig(
 )
 
 #: Trains on two cores; ours.
-DEMO = DiffXConfig(first_guess=True)
+DEMO = DiffXConfig(first_guess=True, structure_noise=40)
 
 #: For tests; ours.
 TINY = DiffXConfig(
@@ -114,6 +122,7 @@ TINY = DiffXConfig(
     unet=UNetConfig(block_out_channels=(16, 16, 16), norm_groups=4),
     text=TextConfig(width=16, layers=1),
     first_guess=True,
+    structure_noise=40,
 )
 
 

@@ -188,7 +188,8 @@ def structure_loss(pair: DiffXPair) -> Loss:
 
     def loss(module: nn.Module, batch: Batch, rng: torch.Generator) -> torch.Tensor:
         latents, low_resolution = batch
-        noised = _Noised.draw(pair.config.noise, latents, rng=rng)
+        timestep = _structure_timesteps(pair, len(latents), rng=rng)
+        noised = _Noised.draw(pair.config.noise, latents, rng=rng, timestep=timestep)
         if module.probe is None:
             predicted = module(noised.sample, noised.timestep, low_resolution)
             return _weighted_error(pair, predicted, noised.target)
@@ -198,6 +199,17 @@ def structure_loss(pair: DiffXPair) -> Loss:
         return _weighted_error(pair, predicted, noised.target) + PROBE_WEIGHT * read
 
     return loss
+
+
+def _structure_timesteps(pair: DiffXPair, n: int, *, rng: torch.Generator) -> torch.Tensor:
+    """Draw timesteps over the whole schedule; every other one where features are handed over."""
+    total, often = pair.config.noise.timesteps, pair.config.structure_noise
+    timestep = torch.randint(total, (n,), generator=rng, device=rng.device)
+    if often < total:
+        timestep[::2] = torch.randint(
+            often + 1, (len(timestep[::2]),), generator=rng, device=rng.device
+        )
+    return timestep
 
 
 def paired_loss(pair: DiffXPair, training: PromptTraining) -> Loss:
@@ -218,7 +230,8 @@ def paired_loss(pair: DiffXPair, training: PromptTraining) -> Loss:
             alone = module(noised.sample, noised.timestep, context)
             return _weighted_error(pair, alone, noised.target)
         structure.to(target.device)
-        seen = _Noised.draw(pair.config.noise, baseline, rng=rng, timestep=noised.timestep)
+        least = noised.timestep.clamp(max=pair.config.structure_noise)
+        seen = _Noised.draw(pair.config.noise, baseline, rng=rng, timestep=least)
         prediction = torch.empty_like(target)
         for rows, blocks in _groups(pair, noised.timestep, handed):
             features = None

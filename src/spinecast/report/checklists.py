@@ -94,7 +94,7 @@ FOLLOW_UP_ANSWERS: Mapping[str, Answer] = {
     "12c": Answer("provenance", "every setting is in study.toml"),
     "12e": Answer("models"),
     "12g": Answer("models", "out-of-fold scores"),
-    "15": Answer("risk-groups", "cut-offs chosen on validation people"),
+    "15": Answer("risk-groups", "cut-offs chosen outside the test set"),
     "18f": Answer("provenance"),
     "20a": Answer("flow"),
     "20b": Answer("table-one"),

@@ -102,8 +102,8 @@ PUBLISHED: tuple[PublishedNumber, ...] = (
     _ratio("hazard_ratio_high_clinical", "  HIGH, + age, sex, BMI", (3.726, 2.622, 5.296)),
     _ratio("hazard_ratio_lh_frax", "  LH, + FRAX", (1.643, 1.090, 2.476)),
     _ratio("hazard_ratio_high_frax", "  HIGH, + FRAX", (3.235, 2.289, 4.572)),
-    *_auroc("scores", "scores", (0.76, 0.70, 0.62)),
-    *_auroc("scores_clinical", "scores + age, sex, BMI", (0.79, 0.76, 0.74)),
+    *_auroc("fracture_scores", "BpVF and GpVF", (0.76, 0.70, 0.62)),
+    *_auroc("fracture_scores_clinical", "BpVF and GpVF + age, sex, BMI", (0.79, 0.76, 0.74)),
     *_auroc("frax", "FRAX", (0.70, 0.72, 0.70)),
     PublishedNumber(
         "models", "c_index_clinical_cox", "c-index, age, sex, BMI, Cox", 0.654, caveat=_SAME
@@ -118,10 +118,10 @@ PUBLISHED: tuple[PublishedNumber, ...] = (
     ),
     PublishedNumber(
         "models",
-        "c_index_scores_clinical_cox",
+        "c_index_fracture_scores_clinical_cox",
         "c-index, groups + clinical, Cox",
         0.700,
-        caveat=_SAME,
+        caveat=f"{_SAME}; ours takes the scores themselves",
     ),
     PublishedNumber(
         "models",

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import logit
 
 from spinecast.errors import error
 
@@ -132,6 +133,12 @@ def uncertain(sd: pd.Series) -> pd.Series:
     if len(sd) < 2:
         return pd.Series(False, index=sd.index)
     return sd > sd.mean() + UNCERTAIN_SD * sd.std()
+
+
+def log_odds(probability: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the log odds of (n,) probabilities, cut to those of 0.001 and 0.999."""
+    odds: NDArray[np.float64] = logit(np.clip(probability, 0.001, 0.999))
+    return odds
 
 
 def person_scores(

@@ -1,7 +1,8 @@
 """How one radiograph was taken: maker, field of view, pose, exposure, noise.
 
-Drawn without looking at the person, so that border, noise, gain, field of view
-and maker carry no news of age or fracture.
+Drawn without looking at the person, so that noise, gain, field of view and maker carry
+no news of age or fracture. Nor does the border: a bent spine moves the trunk there, so the
+outermost millimetres lie in the collimator's shadow, as on films of real systems.
 """
 
 from __future__ import annotations
@@ -63,6 +64,9 @@ class Acquisition:
         Scattered to primary radiation behind the grid.
     noise_seed
         Of quantum noise.
+    shutters
+        How much of the field is blanked at the top, bottom, left and right, mm: the
+        collimator's shadow, which systems show black.
     """
 
     maker: Maker
@@ -78,6 +82,7 @@ class Acquisition:
     level: float
     scatter: float
     noise_seed: int
+    shutters: tuple[float, float, float, float]
 
 
 def draw_acquisition(
@@ -96,12 +101,14 @@ def draw_acquisition(
     pick_maker, pick_region = rng.uniform(size=2)
     jitter = np.clip(rng.standard_normal(11), -2.5, 2.5)
     seed = int(rng.integers(1, 2**31 - 1))
+    margins = 0.011 + 0.017 * rng.uniform(size=4)
     chosen = _by_share(MAKERS, pick_maker) if maker is None else maker_named(maker)
     framing = _by_share(REGIONS, pick_region) if region is None else region_named(region)
+    height = framing.height * chosen.scale * (1 + 0.025 * jitter[0])
     return Acquisition(
         maker=chosen,
         region=framing,
-        height=framing.height * chosen.scale * (1 + 0.025 * jitter[0]),
+        height=height,
         shift=(4.0 * jitter[1], 0.018 * framing.height * jitter[2]),
         tilt=float(np.radians(1.3 * jitter[3])),
         turn=float(np.radians(2.2 * jitter[4])),
@@ -112,6 +119,7 @@ def draw_acquisition(
         level=0.10 * jitter[9],
         scatter=0.32 + 0.05 * jitter[10],
         noise_seed=seed,
+        shutters=tuple(float(height * margin) for margin in margins),  # type: ignore[arg-type]
     )
 
 

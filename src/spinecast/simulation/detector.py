@@ -13,6 +13,9 @@ Image = NDArray[np.float32]
 PHOTONS = 5200.0
 """Detected photons per mm2 where the soft tissue has its reference thickness; sets the grain."""
 
+PENUMBRA = 1.5
+"""Width of the soft edge of a shutter, mm."""
+
 _COARSE_ROWS = 48
 
 
@@ -61,6 +64,21 @@ def process(log_signal: Image, reference: float, acquisition: Acquisition) -> Im
     slope = 1.55 * maker.contrast * acquisition.window
     curve = slope * (value - 0.12) + acquisition.level + maker.toe
     return (1.0 / (1.0 + np.exp(-curve))).astype(np.float32)
+
+
+def open_field(acquisition: Acquisition, shape: tuple[int, int]) -> Image:
+    """Return the share of light let through, (rows, columns): 0 under the shutters, else 1."""
+    pixel = acquisition.height / shape[0]
+    top, bottom, left, right = (edge / pixel for edge in acquisition.shutters)
+    blur = max(PENUMBRA / pixel, 0.5)
+
+    def along(count: int, before: float, after: float) -> Image:
+        middle = np.arange(count) + 0.5
+        inside = np.minimum(middle - before, count - after - middle)
+        return np.clip(inside / blur + 0.5, 0.0, 1.0).astype(np.float32)
+
+    rows = along(shape[0], top, bottom)
+    return rows[:, None] * along(shape[1], left, right)[None, :]
 
 
 def shrink(image: Image, step: int) -> Image:

@@ -91,6 +91,7 @@ def render_lateral(
     reference = exposure_reference(soft)
     log_signal = detector.expose(soft + np.float32(MINERAL) * mineral, reference, acquisition)
     brightness = detector.process(log_signal, reference, acquisition)
+    brightness = brightness * detector.open_field(acquisition, shape)
     spacing = acquisition.height / shape[0]
     return RenderedImage(
         pixels=detector.store(brightness, acquisition),
@@ -141,11 +142,14 @@ def lateral_landmarks(
     """
     view = frame(anatomy, acquisition, shape=shape)
     points = anatomy.bodies.six_points()
+    top, bottom, left, right = (edge / view.spacing for edge in acquisition.shutters)
+    first = np.array([top, left]) - 0.5
+    last = np.array(shape) - 0.5 - np.array([bottom, right])
     found = {}
     for level in LEVELS:
         own = points[anatomy.bodies.levels.index(level)]
         place = _pixels(own, view)
-        if np.all(place >= -0.5) and np.all(place <= np.array(shape) - 0.5):
+        if np.all(place >= first) and np.all(place <= last):
             found[level] = place
     return found
 
@@ -162,6 +166,7 @@ def lateral_masks(
         row = anatomy.bodies.levels.index(level)
         add_bodies(alone, packed[row : row + 1], view.spacing)
         labels[alone > 0.10] = number
+    labels[detector.open_field(acquisition, shape) < 0.5] = 0
     return labels
 
 

@@ -132,6 +132,9 @@ class Deformation:
     posterior: Floats
 
 
+MOST_KYPHOSIS = np.radians(95.0)
+"""What kyphosis and wedge fractures add up to at most, about; ours."""
+
 _PROFILE = {
     # how much of the loss falls on the front, the middle and the back
     "wedge": (1.0, 0.62, 0.10),
@@ -163,9 +166,8 @@ def build_bodies(state: SpineState, dice: AnatomyDice) -> tuple[VertebralBodies,
     rim = 0.5 * (anterior + posterior)
     disc = lengths * disc_heights(state, dice)
     wedge = np.arctan((anterior - posterior) / depth)
-    stack = stack_spine(
-        rim, disc, body_wedge=wedge, disc_wedge=disc_wedge + _relief(body_wedge - wedge)
-    )
+    relief = _relief(body_wedge - wedge, kyphosis=np.radians(state.kyphosis))
+    stack = stack_spine(rim, disc, body_wedge=wedge, disc_wedge=disc_wedge + relief)
     stack = _balanced(stack, state, dice)
     middle = height * (1 - 2 * DISH * (0.7 + 0.6 * dice.endplate[:N_CHAIN, 0]))
     dish = np.maximum(rim - middle * (1 - loss.middle), 0.0)
@@ -217,10 +219,18 @@ def _curves(state: SpineState, dice: AnatomyDice) -> tuple[Floats, Floats]:
     return body + wobble, disc - wobble
 
 
-def _relief(kyphotic: Floats) -> Floats:
-    """Open the neighbouring discs in front by a part of what a wedge fracture closes."""
+def _relief(kyphotic: Floats, *, kyphosis: float) -> Floats:
+    """Open the neighbouring discs in front by a part of what a wedge fracture closes.
+
+    The part grows where many fractures add up: nobody's trunk folds on itself, so that
+    kyphosis and fractures together stay about within :data:`MOST_KYPHOSIS`.
+    """
     from_the_body_below = np.concatenate([[0.0], kyphotic[:-1]])
-    return 0.16 * (kyphotic + from_the_body_below)
+    usual = 0.16 * (kyphotic + from_the_body_below)
+    added = max(float(kyphotic.sum() - usual.sum()), 1e-9)
+    room = max(MOST_KYPHOSIS - kyphosis, np.radians(10.0))
+    bearable = added / (1.0 + (added / room) ** 6) ** (1.0 / 6.0)
+    return usual + (added - bearable) * kyphotic / max(float(kyphotic.sum()), 1e-9)
 
 
 def _balanced(stack: Stack, state: SpineState, dice: AnatomyDice) -> Stack:

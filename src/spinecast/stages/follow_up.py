@@ -130,7 +130,7 @@ class DrawBlock:
 
 
 def make_follow_up(context: StageContext) -> None:
-    """Draw the futures of test people in full, of validation people at the risk horizon."""
+    """Draw the futures of test people in full, of others out of sample at the risk horizon."""
     jobs = plan_jobs(context)
     settings: GenerationSettings = context.settings.generation
     work = DrawBlock(
@@ -167,11 +167,14 @@ def plan_jobs(context: StageContext) -> list[Job]:
     baseline = index[index["visit"] == 0].reset_index(drop=True)
     fold = scoring_folds(baseline, cross_fitted=is_cross_fitted(context))
     gallery = _gallery(baseline, last, settings)
+    risk_splits = set(settings.risk_splits)
+    if context.options["networks"] != "weights":
+        risk_splits.discard("train")  # the generator has seen them: of no use for risk
     jobs = []
     for at, known in enumerate(attributes_of(baseline)):
         film = baseline.iloc[at]
         full = film["split"] in settings.splits
-        if not full and film["split"] not in settings.risk_splits:
+        if not full and film["split"] not in risk_splits:
             continue
         end = last.get(film["person_id"], censored.get(film["person_id"], np.nan))
         horizons = (*settings.horizons, 0.0 if np.isnan(end) else float(end))

@@ -17,6 +17,7 @@ from spinecast.images.radiograph import Preparation, prepare_radiograph
 from spinecast.models.latent_diffusion import load_pair
 from spinecast.models.prompts import Attributes
 from spinecast.outcomes import assign_risk_groups
+from spinecast.scores.aggregate import log_odds
 from spinecast.scores.out_of_distribution import Verdict, judge_image, load_familiarity
 from spinecast.scores.predict import FittedScorer, score_images
 from spinecast.seeds import integer
@@ -156,7 +157,9 @@ def predict_patient(
         baseline=baseline,
         generated=generated,
         group=_group(baseline, generated, risk),
-        survival=_survival(baseline, generated, known=known, risk=risk),
+        survival=_survival(
+            baseline, generated, known=known, risk=risk, osteoporosis=_log_odds(scorers, pixels)
+        ),
         verdict=judge_image(load_familiarity(folder), members[0], pixels),
         simulated=bool(about["simulated"]),
         projected=projected,
@@ -213,12 +216,21 @@ def _group(
     return str(group[0])
 
 
+def _log_odds(scorers: Mapping[str, list[FittedScorer]], pixels: np.ndarray) -> float | None:
+    """Return the log odds of the osteoporosis score, as the risk models were fitted on it."""
+    members = scorers.get("osteoporosis")
+    if not members:
+        return None
+    return float(log_odds(score_images(members, pixels[None]))[0])
+
+
 def _survival(
     baseline: Interval,
     generated: dict[float, Interval],
     *,
     known: Mapping[str, Any],
     risk: dict[str, Any] | None,
+    osteoporosis: float | None,
 ) -> PlacedPatient | None:
     if risk is None:
         return None
@@ -226,6 +238,7 @@ def _survival(
     covariates = {
         "bpvf": baseline.value,
         "gpvf": generated[HORIZONS[-1]].value,
+        "osteoporosis_logit": osteoporosis,
         "age": known.get("age"),
         "female": None if sex is None else float(sex == "F"),
         "bmi": known.get("bmi"),

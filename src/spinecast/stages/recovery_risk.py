@@ -20,6 +20,10 @@ from spinecast.stages.saved_run import AbsentError, SavedRun
 _KNOWN_ENDPOINTS = frozenset({"vertebral_fracture", "any_fracture"})
 _CELL = 0.25  # years
 _ROUNDS = 500
+_CEILINGS = (
+    ("", "true_risk", "by the true risk"),
+    ("_visible", "visible", "by what a film, age and sex can tell"),
+)
 
 
 def against_best_possible(rows: Recovered, saved: SavedRun, truth: Any) -> None:
@@ -28,10 +32,7 @@ def against_best_possible(rows: Recovered, saved: SavedRun, truth: Any) -> None:
     if test.empty:
         raise AbsentError("No test person was judged by the risk models.")
     test = with_true_risk(test, saved, truth)
-    for suffix, column, words in (
-        ("", "true_risk", "by the true risk"),
-        ("_visible", "visible", "by what a film, age and sex can tell"),
-    ):
+    for suffix, column, words in _CEILINGS:
         best = _or_nan(partial(_concordance, test, column))
         _add_ceiling(rows, saved, f"c_index{suffix}", label=f"c-index; best {words}", best=best)
     for years in saved.settings.risk.times:
@@ -43,7 +44,9 @@ def against_best_possible(rows: Recovered, saved: SavedRun, truth: Any) -> None:
             label=f"AUROC at {years:g} y; best by the true risk",
             best=best,
         )
-    _add_share(rows, saved, test)
+    for suffix, column, words in _CEILINGS:
+        _add_share(rows, saved, test, ceiling=column, term=f"c_index_share_of_best{suffix}",
+                   label=f"c-index as a share of the best {words}")  # fmt: skip
     _add_expected(rows, saved, truth)
 
 
@@ -79,21 +82,23 @@ def _add_ceiling(rows: Recovered, saved: SavedRun, term: str, *, label: str, bes
     )  # fmt: skip
 
 
-def _add_share(rows: Recovered, saved: SavedRun, test: pd.DataFrame) -> None:
+def _add_share(
+    rows: Recovered, saved: SavedRun, test: pd.DataFrame, *, ceiling: str, term: str, label: str
+) -> None:
     """Add the share of the best possible c-index that the main model reaches, resampled."""
     column = "risk_scores_clinical_cox"
     if column not in test or test[column].isna().any():
         return
 
     def share(table: pd.DataFrame) -> float:
-        return _or_nan(lambda: _concordance(table, column) / _concordance(table, "true_risk"))
+        return _or_nan(lambda: _concordance(table, column) / _concordance(table, ceiling))
 
     limits = person_bootstrap(
         test, share, seed=saved.seed, resamples=min(200, saved.settings.risk.bootstrap)
     )
     rows.add(
-        "models", "c_index_share_of_best", "c-index as a share of the best possible",
-        kind="ceiling", estimate=share(test), truth=1.0, interval=limits, n=len(test),
+        "models", term, label, kind="ceiling", estimate=share(test), truth=1.0,
+        interval=limits, n=len(test),
     )  # fmt: skip
 
 

@@ -28,7 +28,9 @@ from spinecast.stages.saved_run import AbsentError, SavedRun
 
 LABELS = {
     "scores_clinical": "scores + clinical",
-    "scores": "scores (BpVF, GpVF)",
+    "scores": "scores (BpVF, GpVF, osteoporosis)",
+    "fracture_scores_clinical": "BpVF, GpVF + clinical",
+    "fracture_scores": "BpVF, GpVF",
     "baseline_score": "baseline score alone",
     "generated_score": "generated score alone",
     "clinical": "clinical (age, sex, BMI)",

@@ -163,13 +163,14 @@ def threshold_words(saved: SavedRun) -> str:
     numbers = f"BpVF {chosen['baseline']:.2f}, GpVF {chosen['generated']:.2f}"
     if chosen["source"] == "published":
         return (
-            f"The published cut-offs ({numbers}) stand in: too few events among validation people "
-            "to choose any."
+            f"The published cut-offs ({numbers}) stand in: too few events among people outside "
+            "the test set to choose any."
         )
     p_values = ", ".join(write_p(chosen[name]) for name in ("p_baseline", "p_generated"))
     return (
-        f"Cut-offs ({numbers}) were chosen on validation people by the maximally selected log-rank "
-        f"statistic, corrected for the search (p {p_values}); test people were judged once."
+        f"Cut-offs ({numbers}) were chosen on people outside the test set, scored out of sample, "
+        "by the maximally selected log-rank statistic, corrected for the search "
+        f"(p {p_values}); test people were judged once."
     )
 
 

@@ -1,4 +1,4 @@
-"""Stage `risk`: thresholds from validation people, groups and models judged on test people."""
+"""Stage `risk`: thresholds from people outside the test set, all else judged on test people."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from spinecast.outcomes import (
     treatment_scenario,
 )
 from spinecast.run import StageContext
-from spinecast.scores.aggregate import person_scores
+from spinecast.scores.aggregate import baseline_scores, log_odds, person_scores
 from spinecast.stages.agreement import all_scores
 from spinecast.stages.cohort import read_cohort
 from spinecast.stages.estimates import Estimates
@@ -28,6 +28,7 @@ from spinecast.stages.risk_reference import reference_models
 from spinecast.stages.settings import RiskSettings
 
 CLINICAL = ("age", "female", "bmi")
+OSTEOPOROSIS = "osteoporosis"
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,8 @@ def people_table(context: StageContext) -> pd.DataFrame:
     """Return one row per person: outcome, scores, covariates at baseline, split.
 
     ``out_of_sample`` says that neither scorer nor generator has seen the person;
-    ``gpvf`` is the score of the generated films at the risk horizon.
+    ``gpvf`` is the score of the generated films at the risk horizon; ``osteoporosis_logit``,
+    where that scorer exists, the log odds of the osteoporosis score of the baseline films.
     """
     settings: RiskSettings = context.settings.risk
     cohort = read_cohort(context.needs["images"])
@@ -69,19 +71,33 @@ def people_table(context: StageContext) -> pd.DataFrame:
     table = table.merge(cohort.people[["person_id", "sex"]], on="person_id")
     table["female"] = (table["sex"] == "F").astype(float).where(table["sex"].isin(["F", "M"]))
     table["gpvf"] = table[f"gpvf_{settings.generated_horizon:g}"]
+    if (scores["score"] == OSTEOPOROSIS).any():
+        table = table.merge(osteoporosis_log_odds(scores), on="person_id", how="left")
     seen = (table["split"] == "train") & (context.options["networks"] != "weights")
     table["out_of_sample"] = ~seen
     return table
 
 
-def choose_thresholds(table: pd.DataFrame, settings: RiskSettings, *, seed: int) -> Thresholds:
-    """Choose both thresholds on validation people by the corrected log-rank statistic.
+def osteoporosis_log_odds(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return ``person_id`` and ``osteoporosis_logit``, a mean over the person's baseline films.
 
-    The generated score's threshold is chosen among those below the baseline threshold,
+    Log odds, not the score: bone density acts on the log hazard about linearly, and on
+    the log odds of osteoporosis too.
+    """
+    films = baseline_scores(scores, score=OSTEOPOROSIS, per="image")
+    odds = films.assign(osteoporosis_logit=log_odds(films["value"].to_numpy()))
+    return odds.groupby("person_id", as_index=False)["osteoporosis_logit"].mean()
+
+
+def choose_thresholds(table: pd.DataFrame, settings: RiskSettings, *, seed: int) -> Thresholds:
+    """Choose both thresholds by the corrected log-rank statistic, never on test people.
+
+    They are chosen on everybody else whose scores are out of sample: validation people,
+    and where the networks came from elsewhere, the training people too. The generated score's threshold is chosen among those below the baseline threshold,
     because the others are HIGH whatever it is. Where the search has no answer (no events,
     too few people) the published thresholds stand.
     """
-    held = table[(table["split"] == "validation") & table["gpvf"].notna()]
+    held = table[(table["split"] != "test") & table["out_of_sample"] & table["gpvf"].notna()]
     try:
         first = cutpoint_log_rank(
             held["duration"], held["event"], held["bpvf"],

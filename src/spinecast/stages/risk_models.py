@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,20 +23,28 @@ from spinecast.stages.estimates import Estimates
 from spinecast.stages.settings import RiskSettings
 
 MODELS: dict[str, tuple[str, ...]] = {
-    "scores_clinical": ("bpvf", "gpvf", "age", "female", "bmi"),
-    "scores": ("bpvf", "gpvf"),
+    "scores_clinical": ("bpvf", "gpvf", "osteoporosis_logit", "age", "female", "bmi"),
+    "scores": ("bpvf", "gpvf", "osteoporosis_logit"),
+    "fracture_scores_clinical": ("bpvf", "gpvf", "age", "female", "bmi"),
+    "fracture_scores": ("bpvf", "gpvf"),
     "baseline_score": ("bpvf",),
     "generated_score": ("gpvf",),
     "clinical": ("age", "female", "bmi"),
     "age": ("age",),
     "frax": ("frax_mof",),
-    "scores_frax": ("bpvf", "gpvf", "frax_mof"),
-    "scores_clinical_frax": ("bpvf", "gpvf", "age", "female", "bmi", "frax_mof"),
-}
+    "scores_frax": ("bpvf", "gpvf", "osteoporosis_logit", "frax_mof"),
+    "scores_clinical_frax": (
+        "bpvf", "gpvf", "osteoporosis_logit", "age", "female", "bmi", "frax_mof",
+    ),
+}  # fmt: skip
+#: Left out of a model where the cohort lets no osteoporosis scorer be fitted.
+OPTIONAL = frozenset({"osteoporosis_logit"})
 HEADLINE = "scores_clinical"
 METHODS = ("cox", "deepsurv")
 #: Networks for the models the comparison is about; Cox serves the others.
-DEEPSURV_MODELS = ("scores_clinical", "scores", "frax", "age")
+DEEPSURV_MODELS = (
+    "scores_clinical", "scores", "fracture_scores_clinical", "fracture_scores", "frax", "age",
+)  # fmt: skip
 _THRESHOLDS = tuple(np.round(np.arange(0.05, 0.61, 0.05), 2))
 
 Predict = Callable[[pd.DataFrame], tuple[np.ndarray, np.ndarray]]
@@ -65,7 +73,7 @@ def add_models(
         With ``risk_<model>_<method>`` (log relative hazard) and, at the last time,
         ``absolute_<model>_<method>`` (1 - survival) of the people used, else NaN.
     """
-    usable = {name: columns for name, columns in MODELS.items() if _known(table, columns)}
+    usable = {name: columns for name, columns in models_of(table) if _known(table, columns)}
     columns = sorted({c for names in usable.values() for c in names})
     complete = table.dropna(subset=[*columns, "duration", "event"])
     fitting = complete[complete["out_of_sample"] & (complete["split"] != "test")]
@@ -97,6 +105,12 @@ def add_models(
     _add_comparisons(estimates, table.loc[test.index])
     _add_net_benefit(estimates, table.loc[test.index], settings=settings, folder=folder)
     return table
+
+
+def models_of(table: pd.DataFrame) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield the models by name, without the optional covariates that ``table`` lacks."""
+    for name, columns in MODELS.items():
+        yield name, tuple(c for c in columns if c in table or c not in OPTIONAL)
 
 
 def _known(table: pd.DataFrame, columns: tuple[str, ...]) -> bool:
@@ -186,6 +200,7 @@ def _add_comparisons(estimates: Estimates, test: pd.DataFrame) -> None:
         ("scores_clinical", "clinical"),
         ("scores_clinical", "baseline_score"),
         ("scores", "baseline_score"),
+        ("fracture_scores", "baseline_score"),
         ("scores_clinical", "frax"),
     )
     for first, second in pairs:

@@ -14,6 +14,8 @@ from spinecast.outcomes import cox
 
 #: Richest first: a patient is placed by the first model whose covariates are all known.
 REFERENCE_MODELS: tuple[tuple[str, ...], ...] = (
+    ("bpvf", "gpvf", "osteoporosis_logit", "age", "female", "bmi"),
+    ("bpvf", "gpvf", "osteoporosis_logit", "age", "female"),
     ("bpvf", "gpvf", "age", "female", "bmi"),
     ("bpvf", "gpvf", "age", "female"),
     ("bpvf", "gpvf"),

@@ -77,7 +77,8 @@ class GenerationSettings:
         Whether the prompt says how many years later.
     splits
         Whose futures are drawn in full; people of ``risk_splits`` get the last horizon of
-        ``horizons`` only, for thresholds and risk models.
+        ``horizons`` only, for thresholds and risk models. Training people are left out
+        where the networks were fitted to them.
     risk_splits
         See above.
     gallery
@@ -92,7 +93,7 @@ class GenerationSettings:
     detail: str = "drawn"
     say_years: bool = True
     splits: tuple[str, ...] = ("test",)
-    risk_splits: tuple[str, ...] = ("validation",)
+    risk_splits: tuple[str, ...] = ("train", "validation")
     gallery: int = 8
 
 
@@ -103,7 +104,7 @@ class RiskSettings:
     Attributes
     ----------
     threshold_baseline, threshold_generated
-        As published; beside them thresholds are chosen on validation people.
+        As published; beside them thresholds are chosen on people outside the test set.
     cutpoint_method
         Correction of the maximally selected log-rank statistic.
     times
