@@ -73,8 +73,12 @@ def test_sharing_holds_where_only_some_timesteps_are_handed_over(pair, images):
     np.testing.assert_allclose(shared.images, unshared.images, atol=1e-4)
 
 
-def test_the_structure_model_runs_once_per_timestep_for_all_draws(pair, images, monkeypatch):
+@pytest.mark.parametrize(("noisiest", "passes"), [(1000, QUICK.steps), (40, 1)])
+def test_the_structure_model_runs_once_per_noise_level_for_all_draws(
+    pair, images, monkeypatch, noisiest, passes
+):
     rows = []
+    pair = replace(pair, config=replace(pair.config, structure_noise=noisiest))
     original = type(pair.structure).forward
 
     def counted(self, noisy, *rest):
@@ -95,7 +99,7 @@ def test_the_structure_model_runs_once_per_timestep_for_all_draws(pair, images, 
     )
     with torch.no_grad():
         assert len(run.sample(share=True)) == 30
-    assert rows == [1] * QUICK.steps
+    assert rows == [1] * passes
 
 
 def test_draws_depend_on_seed_and_image_not_on_company_or_memory(pair, images):

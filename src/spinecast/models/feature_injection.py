@@ -219,6 +219,9 @@ def predict_above(
     last = max(features.blocks)
     path = up_path(unet)
     embedding = unet.time_embedding(unet.get_time_embed(sample=sample, timestep=timestep))
+    spoken = unet.get_aug_embed(embedding, context, {})
+    if spoken is not None:
+        embedding = embedding + repeated(spoken, len(embedding))
     per_row = context.repeat_interleave(draws, dim=0) if draws > 1 else context
     with replacing(features):
         skips = list(_skips(unet, sample, embedding, context=per_row, count=len(path) - last - 1))

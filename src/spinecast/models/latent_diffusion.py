@@ -244,6 +244,8 @@ def build_unet(config: DiffXConfig, *, in_channels: int) -> UNet2DConditionModel
         # diffusers' name for the number of heads
         attention_head_dim=shape.heads,
         norm_num_groups=shape.norm_groups,
+        addition_embed_type="text" if shape.text_in_time else None,
+        addition_embed_type_num_heads=shape.heads,
     )
     attach_handover(unet)
     return unet

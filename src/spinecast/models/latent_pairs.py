@@ -116,6 +116,14 @@ class PromptTraining:
         Share of empty sentences, for classifier-free guidance.
     attribute_dropout
         Share of sentences that say age, sex and years only, as when drawing.
+    gap_power
+        Pairs are drawn in proportion to this power of the years between them: most
+        people come back soon, when little has changed. It weighs horizons, not what
+        follows at any of them. 0, or unknown years, draws all alike.
+    noise_power
+        Timesteps of pairs are drawn as this power of a uniform share of the schedule: below
+        1 noisy ones more often, where it is decided what will be drawn. 1 is as published,
+        and what ``separate`` does.
     """
 
     mode: Literal["paired", "separate"] = "paired"
@@ -123,6 +131,8 @@ class PromptTraining:
     injection_dropout: float = 0.15
     prompt_dropout: float = 0.1
     attribute_dropout: float = 0.6
+    gap_power: float = 1.0
+    noise_power: float = 0.5
 
 
 class PairSampler:
@@ -148,13 +158,23 @@ class PairSampler:
         n = len(self.pairs.years) if paired else len(self.latents)
         size, seed = self.settings.batch_size, self.settings.seed
         order = index_batches(n, batch_size=size, seed=seed)
+        weight = self._weights() if paired else None
 
         def batches(epoch: int) -> Iterator[Batch]:
             rng = generator(seed, "pairs", epoch)
             for index in order(epoch):
-                yield self._batch(index, rng)
+                drawn = index if weight is None else rng.choice(n, size=len(index), p=weight)
+                yield self._batch(drawn, rng)
 
         return batches
+
+    def _weights(self) -> np.ndarray | None:
+        """Return the chance of each pair to be the next; None where all are alike."""
+        years = np.asarray(self.pairs.years, dtype=float)
+        if not self.training.gap_power or not np.isfinite(years).all():
+            return None
+        weight = years**self.training.gap_power
+        return weight / weight.sum()
 
     def _batch(self, index: np.ndarray, rng: np.random.Generator) -> Batch:
         if self.training.mode == "paired":

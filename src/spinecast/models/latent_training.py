@@ -222,7 +222,11 @@ def paired_loss(pair: DiffXPair, training: PromptTraining) -> Loss:
 
     def loss(module: nn.Module, batch: Batch, rng: torch.Generator) -> torch.Tensor:
         target, baseline, low_resolution, tokens = batch
-        noised = _Noised.draw(pair.config.noise, target, rng=rng)
+        power = training.noise_power if training.mode == "paired" else 1.0
+        place = torch.rand(len(target), generator=rng, device=target.device) ** power
+        total = pair.config.noise.timesteps
+        timestep = (place * total).long().clamp(max=total - 1)
+        noised = _Noised.draw(pair.config.noise, target, rng=rng, timestep=timestep)
         context = module.text(tokens)
         share = torch.rand(len(target), generator=rng, device=target.device)
         handed = share >= (training.injection_dropout if training.mode == "paired" else 1.0)
@@ -288,13 +292,9 @@ class _Noised:
         clean: torch.Tensor,
         *,
         rng: torch.Generator,
-        timestep: torch.Tensor | None = None,
+        timestep: torch.Tensor,
     ) -> _Noised:
         scheduler = ddim_scheduler(noise)
-        if timestep is None:
-            timestep = torch.randint(
-                noise.timesteps, (len(clean),), generator=rng, device=clean.device
-            )
         added = torch.randn(clean.shape, generator=rng, device=clean.device, dtype=clean.dtype)
         sample = scheduler.add_noise(clean, added, timestep)
         target = added

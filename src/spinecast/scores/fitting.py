@@ -96,7 +96,7 @@ def fit_scorer(
         Rows to fit to and to stop on, split by person; None fits to all.
     extra_images
         Copies of the same images, row by row, shown in their place in a share of draws:
-        autoencoder reconstructions, so that scores of smoother generated images compare.
+        drawings of 0 years, so that scores of smoother generated images compare.
     model, start_from
         A network of your own in place of ``config.backbone``; a scorer to start from.
     folder, progress

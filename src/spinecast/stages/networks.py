@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from spinecast.counterfactuals import reconstruct
+from spinecast.counterfactuals import SamplingSettings, reconstruct
 from spinecast.errors import error
 from spinecast.files import read_json, write_json, write_table
 from spinecast.images.store import ImageStore
@@ -54,28 +54,30 @@ TASKS: dict[str, ScoreTask] = {
 _VALIDATION_IMAGES = 128
 _FEWEST_LABELS = 30
 _LEVELS = 255
+_COPY_STEPS = 3
 
 
 class Copies:
     """Reconstructions of a store's films in 8 bits: a quarter of the memory of floats."""
 
-    def __init__(self, store: ImageStore, rows: np.ndarray) -> None:
+    def __init__(self, store: ImageStore, films: pd.DataFrame) -> None:
         self._pixels = np.zeros((len(store), *store.shape), np.uint8)
         self._known = np.zeros(len(store), bool)
-        self._store, self.rows = store, rows
+        self._store, self._films = store, films
 
     def __len__(self) -> int:
         return len(self._store)
 
     def fill(self, pair: DiffXPair, progress: Callable[[float, str], None]) -> Copies:
-        """Let the autoencoder make the copies; films outside ``rows`` stay themselves."""
-        for start in range(0, len(self.rows), 256):
-            part = self.rows[start : start + 256]
-            nobody = [Attributes()] * len(part)
-            made = reconstruct(pair, self._store.read(part), nobody, by="autoencoder")
-            self._pixels[part] = np.rint(np.clip(made, 0, 1) * _LEVELS).astype(np.uint8)
-            self._known[part] = True
-            progress(start / max(1, len(self.rows)), "copies for the scorers")
+        """Let the pair draw each film as it is now; films of other people stay themselves."""
+        drawing = SamplingSettings(steps=_COPY_STEPS)
+        for start in range(0, len(self._films), 256):
+            films = self._films.iloc[start : start + 256]
+            rows = films["row"].to_numpy()
+            made = reconstruct(pair, self._store.read(rows), attributes_of(films), settings=drawing)
+            self._pixels[rows] = np.rint(np.clip(made, 0, 1) * _LEVELS).astype(np.uint8)
+            self._known[rows] = True
+            progress(start / max(1, len(self._films)), "copies for the scorers")
         return self
 
     def read(self, indices: Any) -> np.ndarray:
@@ -201,7 +203,7 @@ def _train_scorers(context: StageContext, store: ImageStore, index: pd.DataFrame
     """Fit a scorer for every task with labels; one network a fold, or one in all (folds = 1)."""
     train = training_films(index, context.settings)
     pair = load_pair(context.needs["generator"] / "pair")
-    copies = Copies(store, train["row"].to_numpy()).fill(pair, _part(context, (0, 0.05), label=""))
+    copies = Copies(store, train).fill(pair, _part(context, (0, 0.05), label=""))
     known = pd.concat([train, index[index["split"] != "train"]])
     counts = {}
     for number, (column, task) in enumerate(TASKS.items()):

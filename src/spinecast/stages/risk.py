@@ -93,9 +93,10 @@ def choose_thresholds(table: pd.DataFrame, settings: RiskSettings, *, seed: int)
     """Choose both thresholds by the corrected log-rank statistic, never on test people.
 
     They are chosen on everybody else whose scores are out of sample: validation people,
-    and where the networks came from elsewhere, the training people too. The generated score's threshold is chosen among those below the baseline threshold,
-    because the others are HIGH whatever it is. Where the search has no answer (no events,
-    too few people) the published thresholds stand.
+    and where the networks came from elsewhere, the training people too. The generated
+    score's threshold is chosen among those below the baseline threshold, because the others
+    are HIGH whatever it is. Where the search has no answer (no events, too few people) the
+    published thresholds stand.
     """
     held = table[(table["split"] != "test") & table["out_of_sample"] & table["gpvf"].notna()]
     try:

@@ -49,25 +49,21 @@ DEMO = FollowUpSettings(
     preparation=Preparation(shape=(192, 96), equalisation="clahe"),
     networks="demo",
     autoencoder=TrainingSettings(steps=200, batch_size=16, learning_rate=1e-3, warmup=10, ema=0.95),
-    structure=TrainingSettings(steps=1_500, batch_size=16, learning_rate=2e-3, ema=0.99),
-    prompt=TrainingSettings(steps=3_000, batch_size=16, learning_rate=2e-3, ema=0.99),
+    structure=TrainingSettings(steps=1_000, batch_size=16, learning_rate=2e-3, ema=0.99),
+    prompt=TrainingSettings(steps=4_000, batch_size=16, learning_rate=2e-3, ema=0.99),
     scorer=TrainingSettings(
-        steps=400, batch_size=32, learning_rate=3e-3, warmup=30, ema=0.98, weight_decay=0.02
+        steps=800, batch_size=32, learning_rate=3e-3, warmup=30, ema=0.98, weight_decay=0.02
     ),
-    generation=GenerationSettings(steps=4),
+    generation=GenerationSettings(steps=3),
 )
 
-# Makes the shipped weights: one network a task, a short evaluation. The lengths are those of
-# the first weights, a short training; see docs/concepts/what-the-demo-shows.md.
+# Makes the shipped weights: one network a task, on as many people as a source has.
 WEIGHTS = replace(
     DEMO,
-    autoencoder=replace(DEMO.autoencoder, steps=50),
-    structure=replace(DEMO.structure, steps=500, ema=0.98),
-    prompt=replace(DEMO.prompt, steps=450, ema=0.98),
-    scorer=replace(DEMO.scorer, steps=250),
-    cohort=CohortSettings(fractions=(0.9, 0.06, 0.04), folds=1),
-    generation=replace(DEMO.generation, draws=4),
-    training_people=900,
+    structure=replace(DEMO.structure, steps=1_500),
+    prompt=replace(DEMO.prompt, steps=6_000),
+    scorer=replace(DEMO.scorer, steps=3_000),
+    cohort=CohortSettings(fractions=(0.82, 0.1, 0.08), folds=1),
 )
 
 # For tests; ours.
@@ -86,6 +82,9 @@ TINY = FollowUpSettings(
 # DEMO for films without age, sex, dates or view: nothing is filled in, one horizon: the next film.
 FILMS = replace(
     DEMO,
+    autoencoder=replace(DEMO.autoencoder, steps=100),
+    structure=replace(DEMO.structure, steps=300),
+    prompt=replace(DEMO.prompt, steps=800),
     cohort=CohortSettings(view="", keep_unknown=True, fractions=(0.6, 0.1, 0.3)),
     generation=replace(
         DEMO.generation,
