@@ -1,6 +1,7 @@
 """Fitting the pair: what it learns from, and that it learns."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from spinecast.models.latent_pairs import (
 )
 from spinecast.models.latent_training import (
     _Noised,
+    _structure_timesteps,
     encode_images,
     fit_autoencoder,
     fit_prompt,
@@ -248,6 +250,88 @@ def test_batches_hold_the_stated_shares(pair, latents):
     assert share["bmi"] == pytest.approx(0.9 * 0.5, abs=0.04)
 
 
+@pytest.mark.parametrize(("power", "share"), [(0.0, 1 / 2), (1.0, 9 / 10), (2.0, 81 / 82)])
+def test_pairs_far_apart_in_time_are_drawn_by_the_stated_power(pair, latents, power, share):
+    years = np.tile([1.0, 9.0], 6)
+    pairs = ImagePairs(np.arange(0, 24, 2), np.arange(1, 24, 2), years)
+    training = PromptTraining(self_share=0.0, prompt_dropout=0.0, gap_power=power)
+    sampler = PairSampler(
+        pair, latents, attributes=people(24), pairs=pairs, training=training, settings=settings(1)
+    )
+    late = {latents.latents[row].sum().item() for row in pairs.follow_up[1::2]}
+    drawn = [
+        row.sum().item() in late
+        for epoch in range(100)
+        for follow_up, *_ in sampler.batches()(epoch)
+        for row in follow_up
+    ]
+    assert np.mean(drawn) == pytest.approx(share, abs=0.05)
+
+
+def test_the_structure_model_is_never_shown_a_noisier_baseline_than_stated(pair, latents):
+    shown = []
+
+    def watched(noisy, timestep, *_, blocks):
+        shown.extend(timestep.tolist())
+        return original(noisy, timestep, *_, blocks=blocks)
+
+    original, pair.structure.features = pair.structure.features, watched
+    pairs = ImagePairs(np.arange(0, 24, 2), np.arange(1, 24, 2), np.full(12, 5.0))
+    training = PromptTraining(injection_dropout=0.0)
+    sampler = PairSampler(
+        pair, latents, attributes=people(24), pairs=pairs, training=training, settings=settings(1)
+    )
+    loss = paired_loss(pair, training)
+    loss(pair.prompt, next(sampler.batches()(0)), torch.Generator().manual_seed(0))
+    assert len(shown) == 8
+    assert max(shown) == TINY.structure_noise
+
+
+def test_half_of_a_structure_batch_has_the_noise_at_which_features_are_handed_over(pair):
+    drawn = _structure_timesteps(pair, 1000, rng=torch.Generator().manual_seed(0))
+    assert int(drawn[::2].max()) == TINY.structure_noise
+    assert float(drawn[1::2].float().mean()) == pytest.approx(500, abs=40)
+    published = replace(pair, config=replace(pair.config, structure_noise=1000))
+    drawn = _structure_timesteps(published, 1000, rng=torch.Generator().manual_seed(0))
+    assert float(drawn[::2].float().mean()) == pytest.approx(500, abs=40)
+
+
+@pytest.mark.parametrize(("mode", "middle"), [("paired", 2 / 3), ("separate", 1 / 2)])
+def test_timesteps_of_pairs_lean_to_noise_and_those_of_single_images_do_not(
+    pair, latents, monkeypatch, mode, middle
+):
+    seen = []
+    original = _Noised.draw.__func__
+
+    def watched(cls, noise, clean, *, rng, timestep):
+        seen.append(timestep.float().mean().item() / noise.timesteps)
+        return original(cls, noise, clean, rng=rng, timestep=timestep)
+
+    monkeypatch.setattr(_Noised, "draw", classmethod(watched))
+    training = PromptTraining(mode=mode, injection_dropout=1.0)
+    tokens = pair.prompt.text.tokenize(["An image of a spine"] * 24)
+    batch = (latents.latents, latents.latents, latents.low_resolution, tokens)
+    loss = paired_loss(pair, training)
+    with torch.no_grad():
+        for seed in range(20):
+            loss(pair.prompt, batch, torch.Generator().manual_seed(seed))
+    assert np.mean(seen) == pytest.approx(middle, abs=0.04)
+
+
+def test_the_sentence_reaches_every_block_through_the_embedding_of_time(pair):
+    """With cross-attention silenced, the sentence still changes what is predicted."""
+    for name, weight in pair.prompt.unet.named_parameters():
+        if ".attn2.to_out." in name:
+            weight.detach().zero_()
+    noisy = torch.randn(1, 4, 16, 8, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        young, old = (
+            pair.prompt(noisy, torch.tensor(500), pair.prompt.context([f"{age} years old male"]))
+            for age in (50, 90)
+        )
+    assert float((young - old).abs().max()) > 1e-4
+
+
 def test_batches_of_an_epoch_are_the_same_again(pair, latents):
     pairs = ImagePairs(np.arange(0, 24, 2), np.arange(1, 24, 2), np.full(12, 5.0))
     sampler = PairSampler(
@@ -264,11 +348,11 @@ def test_batches_of_an_epoch_are_the_same_again(pair, latents):
 
 @pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
 def test_noised_latents_and_their_target_agree_with_the_schedule(prediction):
-    from dataclasses import replace
-
     noise = replace(TINY.noise, prediction=prediction)
     clean = torch.randn(5, 4, 16, 8, generator=torch.Generator().manual_seed(2))
-    noised = _Noised.draw(noise, clean, rng=torch.Generator().manual_seed(3))
+    rng = torch.Generator().manual_seed(3)
+    timestep = torch.tensor([0, 40, 332, 666, 999])
+    noised = _Noised.draw(noise, clean, rng=rng, timestep=timestep)
     from spinecast.models.latent_diffusion import ddim_scheduler
 
     scheduler = ddim_scheduler(noise)

@@ -99,6 +99,7 @@ def make_scores(context: StageContext) -> None:
     tables = [
         score_rows(index, values, score="vertebral_fracture"),
         score_rows(index, ages, score="age"),
+        score_rows(index, expit(risk - 2 + rng.normal(0, 0.4, len(index))), score="osteoporosis"),
     ]
     write_table(context.folder / "scores.parquet", pd.concat(tables, ignore_index=True))
     verdict = np.where(rng.uniform(size=len(index)) < 0.03, "unusual", "usual")

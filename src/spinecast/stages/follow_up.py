@@ -38,6 +38,7 @@ from spinecast.stages.settings import GenerationSettings
 RECONSTRUCTIONS = ("pair", "autoencoder", "single", "single_inverted")
 #: Scores of drawn images that something downstream reads.
 SCORED = ("vertebral_fracture", "age")
+SCORED_FOR_RISK = ("vertebral_fracture",)
 _BLOCK = 4
 _TIMED_PATIENTS = 3
 _WHITE = 65535
@@ -112,7 +113,7 @@ class DrawBlock:
                 made.images.shape[:3]
             )
             for name, members in open_scorers(self.scorers).items()
-            if name in SCORED
+            if name in (SCORED if jobs[0].full else SCORED_FOR_RISK)
         }
         result["means"] = _levels(made.images.mean(axis=2))
         result["kept"] = _levels(made.images[[job.keep_draws for job in jobs]])
