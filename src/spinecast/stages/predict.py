@@ -152,14 +152,13 @@ def predict_patient(
     members = scorers["vertebral_fracture"]
     baseline = _baseline_interval(members, pixels)
     generated = _generated_intervals(members, made.images[0])
+    odds = _log_odds(scorers, pixels)
     risk = read_json(folder / "risk.json") if (folder / "risk.json").exists() else None
     prediction = Prediction(
         baseline=baseline,
         generated=generated,
         group=_group(baseline, generated, risk),
-        survival=_survival(
-            baseline, generated, known=known, risk=risk, osteoporosis=_log_odds(scorers, pixels)
-        ),
+        survival=_survival(baseline, generated, known=known, risk=risk, osteoporosis=odds),
         verdict=judge_image(load_familiarity(folder), members[0], pixels),
         simulated=bool(about["simulated"]),
         projected=projected,

@@ -86,7 +86,7 @@ def osteoporosis_log_odds(scores: pd.DataFrame) -> pd.DataFrame:
     """
     films = baseline_scores(scores, score=OSTEOPOROSIS, per="image")
     odds = films.assign(osteoporosis_logit=log_odds(films["value"].to_numpy()))
-    return odds.groupby("person_id", as_index=False)["osteoporosis_logit"].mean()
+    return odds.groupby("person_id")[["osteoporosis_logit"]].mean().reset_index()
 
 
 def choose_thresholds(table: pd.DataFrame, settings: RiskSettings, *, seed: int) -> Thresholds:
