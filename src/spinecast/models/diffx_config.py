@@ -118,6 +118,7 @@ PAPER = DiffXConfig(
 
 #: Trains on two cores; ours.
 DEMO = DiffXConfig(
+    autoencoder=AutoencoderConfig(latent_channels=16),
     unet=UNetConfig(attention=(False, True, False), text_in_time=True),
     injection=InjectionConfig(attention_blocks=(5,)),
     first_guess=True,

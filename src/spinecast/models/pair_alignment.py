@@ -24,6 +24,7 @@ from spinecast.models.prompts import Attributes
 #: Reductions at which the films are matched, coarse to fine, and steps at each.
 _LEVELS = ((8, 40), (4, 30), (2, 20))
 _PAIRS_AT_ONCE = 128
+_BLACK = 0.01
 
 
 def add_aligned_follow_ups(
@@ -71,8 +72,8 @@ def align(moving: torch.Tensor, fixed: torch.Tensor) -> torch.Tensor:
     """
     pose = estimate_pose(moving, fixed)
     with torch.no_grad():
-        moved, inside = _move(moving[:, None], pose)
-        moved, target = moved[:, 0], inside[:, 0]
+        moved, inside = _move(moving[:, None], _shown(moving[:, None]), pose)
+        moved, target = moved[:, 0], (inside * _shown(fixed[:, None]))[:, 0]
         weight = target.sum(dim=(1, 2), keepdim=True).clamp(min=1)
         centre, goal = ((x * target).sum(dim=(1, 2), keepdim=True) / weight for x in (moved, fixed))
         spread, wanted = (
@@ -92,16 +93,16 @@ def estimate_pose(moving: torch.Tensor, fixed: torch.Tensor) -> torch.Tensor:
     with torch.enable_grad():
         pose = torch.zeros(len(moving), 4, requires_grad=True)
         for reduction, steps in _LEVELS:
-            small = (
-                F.avg_pool2d(moving[:, None], reduction),
-                F.avg_pool2d(fixed[:, None], reduction),
+            small, goal = (F.avg_pool2d(x[:, None], reduction) for x in (moving, fixed))
+            seen, wanted = (
+                -F.max_pool2d(-_shown(x[:, None]), reduction) for x in (moving, fixed)
             )
             optimizer = torch.optim.Adam([pose], lr=0.002 * reduction**0.5)
             for _ in range(steps):
-                moved, inside = _move(small[0], pose)
+                moved, inside = _move(small, seen, pose)
                 # pairs do not influence each other: the sum's gradient is each one's own
                 loss = (
-                    1 - _correlation(moved, small[1], inside) + 0.5 * (pose**2).sum(dim=1)
+                    1 - _correlation(moved, goal, inside * wanted) + 0.5 * (pose**2).sum(dim=1)
                 ).sum()
                 optimizer.zero_grad()
                 loss.backward()
@@ -109,7 +110,18 @@ def estimate_pose(moving: torch.Tensor, fixed: torch.Tensor) -> torch.Tensor:
     return pose.detach()
 
 
-def _move(films: torch.Tensor, pose: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def _shown(films: torch.Tensor) -> torch.Tensor:
+    """Return 1 where films, (n, 1, rows, columns), show something, 0 in and near black.
+
+    Padding and the collimator's shadow are black; their edges are the strongest of a film,
+    and would be matched instead of the person.
+    """
+    return -F.max_pool2d(-(films > _BLACK).to(films.dtype), 5, stride=1, padding=2)
+
+
+def _move(
+    films: torch.Tensor, shown: torch.Tensor, pose: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Return films, (n, 1, rows, columns), seen in ``pose``, and where they show something."""
     down, right, turn, log_scale = pose.unbind(dim=1)
     # sampling coordinates run from -1 to 1 along each axis: turning needs the aspect
@@ -124,8 +136,8 @@ def _move(films: torch.Tensor, pose: torch.Tensor) -> tuple[torch.Tensor, torch.
     )
     grid = F.affine_grid(matrix, list(films.shape), align_corners=False)
     moved = F.grid_sample(films, grid, padding_mode="border", align_corners=False)
-    inside = (grid.abs() <= 1).all(dim=3)[:, None].to(films.dtype)
-    return moved, inside
+    inside = F.grid_sample(shown, grid.detach(), padding_mode="zeros", align_corners=False)
+    return moved, (inside > 0.99).to(films.dtype)
 
 
 def _correlation(a: torch.Tensor, b: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:

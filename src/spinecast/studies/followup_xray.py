@@ -60,9 +60,9 @@ DEMO = FollowUpSettings(
 # Makes the shipped weights: one network a task, on as many people as a source has.
 WEIGHTS = replace(
     DEMO,
-    structure=replace(DEMO.structure, steps=1_500),
-    prompt=replace(DEMO.prompt, steps=6_000),
-    scorer=replace(DEMO.scorer, steps=3_000),
+    structure=replace(DEMO.structure, steps=1_200),
+    prompt=replace(DEMO.prompt, steps=4_500),
+    scorer=replace(DEMO.scorer, steps=2_700),
     cohort=CohortSettings(fractions=(0.82, 0.1, 0.08), folds=1),
 )
 
