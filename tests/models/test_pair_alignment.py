@@ -84,6 +84,21 @@ def test_a_local_change_survives():
     assert aligned[93:97, 44:52].mean() > fixed[93:97, 44:52].mean() + 0.15
 
 
+@pytest.mark.parametrize("edge", [3, 6])
+def test_black_borders_are_not_matched_but_what_they_frame(edge):
+    """Shutters and padding stand still while the person moves; their edges are the strongest."""
+
+    def framed(picture):
+        black = np.zeros_like(picture)
+        black[edge:-edge, edge:-edge] = picture[edge:-edge, edge:-edge]
+        return black
+
+    fixed, moving = framed(film()), framed(posed(film(), down=4.0, right=-3.0, degrees=1.5))
+    aligned = align(torch.from_numpy(moving)[None], torch.from_numpy(fixed)[None])[0]
+    assert error(aligned, fixed) < 0.15 * error(moving, fixed)
+    np.testing.assert_array_equal(aligned.numpy()[: edge - 1], 0.0)
+
+
 def test_where_nothing_was_seen_the_baseline_shows_through():
     fixed = film()
     moving = posed(fixed, down=-12)
