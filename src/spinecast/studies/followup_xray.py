@@ -88,6 +88,7 @@ FILMS = replace(
     cohort=CohortSettings(view="", keep_unknown=True, fractions=(0.6, 0.1, 0.3)),
     generation=replace(
         DEMO.generation,
+        guidance_scale=1.0,  # the sentence says nothing that could be exaggerated
         horizons=(),
         say_years=False,
         splits=("train", "validation", "test"),
