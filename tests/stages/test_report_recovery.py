@@ -88,6 +88,18 @@ def test_the_ceiling_stands_beside_the_achieved_on_the_same_people(table, rich_r
     assert share["ci_low"] < share["estimate"] < share["ci_high"]
 
 
+def test_the_share_without_luck_is_below_one_and_near_the_share_with_it(table):
+    for suffix in ("", "_visible"):
+        share = table.loc[("models", f"c_index_expected_share{suffix}")]
+        assert 0.85 < share["estimate"] < 1.02
+        assert np.isnan(share["ci_low"])
+    everything, visible = (
+        table.loc[("models", f"c_index_expected_share{s}"), "estimate"] for s in ("", "_visible")
+    )
+    assert everything < visible
+    assert everything < 1
+
+
 def test_what_a_film_tells_is_no_more_than_everything(table):
     everything, visible, ages = (
         table.loc[("models", f"c_index_expected_{name}"), "truth"]

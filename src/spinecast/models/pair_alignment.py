@@ -94,9 +94,7 @@ def estimate_pose(moving: torch.Tensor, fixed: torch.Tensor) -> torch.Tensor:
         pose = torch.zeros(len(moving), 4, requires_grad=True)
         for reduction, steps in _LEVELS:
             small, goal = (F.avg_pool2d(x[:, None], reduction) for x in (moving, fixed))
-            seen, wanted = (
-                -F.max_pool2d(-_shown(x[:, None]), reduction) for x in (moving, fixed)
-            )
+            seen, wanted = (-F.max_pool2d(-_shown(x[:, None]), reduction) for x in (moving, fixed))
             optimizer = torch.optim.Adam([pose], lr=0.002 * reduction**0.5)
             for _ in range(steps):
                 moved, inside = _move(small, seen, pose)

@@ -197,6 +197,22 @@ class Truth:
                 rows.append((name, "auroc", horizon, expected_auroc(risk, at_horizon)))
         return pd.DataFrame(rows, columns=["predictor", "statistic", "horizon", "value"])
 
+    def expected_concordance(
+        self, risk: pd.Series, endpoint: str = "vertebral_fracture", *, tau: float = 10.0
+    ) -> float:
+        """Return the c-index that ``risk`` would have on average over all that could happen.
+
+        Parameters
+        ----------
+        risk
+            Score by ``person_id``, high for early events; these people are compared.
+        endpoint, tau
+            See :meth:`best_discrimination`.
+        """
+        grid = list(np.arange(0.0, tau + STEP / 2, STEP))
+        survival = self.survival(grid, endpoint).loc[risk.index].to_numpy()
+        return expected_concordance(risk.to_numpy(dtype=float), survival)
+
     def prevalent_fractures(self) -> pd.DataFrame:
         """Return every deformed vertebra at every visit (see ``findings.true_fractures``)."""
         frames = [

@@ -269,6 +269,9 @@ def _models(found: _Found) -> list[Line | None]:
         if share is not None:
             interval = write_interval(share["estimate"], share["ci_low"], share["ci_high"])
             words = f"{interval} of what all that a film shows, age and sex reach on these people."
+        luckless = found.recovered("models", "c_index_expected_share_visible")
+        if luckless is not None:
+            words += f" Without the luck of one follow-up: {write_number(luckless['estimate'], 3)}."
     age = found.estimate("models", "c_index_age_cox")
     lines = [
         _line(

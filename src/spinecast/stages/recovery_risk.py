@@ -47,6 +47,7 @@ def against_best_possible(rows: Recovered, saved: SavedRun, truth: Any) -> None:
     for suffix, column, words in _CEILINGS:
         _add_share(rows, saved, test, ceiling=column, term=f"c_index_share_of_best{suffix}",
                    label=f"c-index as a share of the best {words}")  # fmt: skip
+    _add_expected_share(rows, saved, test, truth=truth)
     _add_expected(rows, saved, truth)
 
 
@@ -100,6 +101,35 @@ def _add_share(
         "models", term, label, kind="ceiling", estimate=share(test), truth=1.0,
         interval=limits, n=len(test),
     )  # fmt: skip
+
+
+def _add_expected_share(
+    rows: Recovered, saved: SavedRun, test: pd.DataFrame, *, truth: Any
+) -> None:
+    """Add the share of the best c-index, both expected over all that could have happened.
+
+    What did happen to a hundred people moves a c-index by some 0.04 either way; this does
+    not move with it, and is the share to compare runs by.
+    """
+    column = "risk_scores_clinical_cox"
+    if column not in test or test[column].isna().any():
+        return
+    people = test.set_index("person_id")
+
+    def expected(name: str) -> float:
+        return float(
+            truth.expected_concordance(
+                people[name], _endpoint(saved), tau=max(saved.settings.risk.times)
+            )
+        )
+
+    for suffix, ceiling, words in _CEILINGS:
+        rows.add(
+            "models", f"c_index_expected_share{suffix}",
+            f"c-index as a share of the best {words}, both without the luck of one follow-up",
+            kind="ceiling", estimate=expected(column) / expected(ceiling), truth=1.0,
+            interval=(float("nan"), float("nan")), n=len(test),
+        )  # fmt: skip
 
 
 def _add_expected(rows: Recovered, saved: SavedRun, truth: Any) -> None:
