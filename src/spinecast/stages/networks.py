@@ -176,7 +176,8 @@ def training_pairs(train: pd.DataFrame) -> ImagePairs:
     Where no time is known, the order of visits is all there is: the gap stays unknown.
     """
     years = train["years_since_baseline"].to_numpy(dtype=float)
-    dated = bool(np.isfinite(years).any())
+    # a baseline is at 0 years by definition: only later films can be dated
+    dated = bool(np.isfinite(years[train["visit"].to_numpy() > 0]).any())
     clock = years if dated else train["visit"].to_numpy(dtype=float)
     whose = (train["person_id"] + "/" + train["region"].fillna("")).tolist()
     pairs = pairs_forward_in_time(whose, clock.tolist())
