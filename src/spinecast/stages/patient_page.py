@@ -60,8 +60,8 @@ def patient_page(
                 title="Survival free of fracture",
                 anchor="survival",
                 figures=(draw_survival([curve], ylabel="free of fracture", simulated=False),),
-                note="By a Cox model of the weights' own validation people, in a world without "
-                f"death from other causes; it used {', '.join(survival.covariates)}.",
+                note="By a Cox model of people whom the weights' networks had not seen, in a world "
+                f"without death from other causes; it used {', '.join(survival.covariates)}.",
             )
         )
     meta = {"study": "followup-xray", "use": "research only, not a medical device"}

@@ -6,7 +6,7 @@
       pair/            the three networks of Diff-X, 16-bit safetensors with their JSON
       scorers/         one network a task
       scorers.json  familiarity.json  familiarity.safetensors
-      risk.json        thresholds and Cox models of the run's validation people
+      risk.json        thresholds and Cox models of the run's people outside its test set
       about.json       preparation, generation settings, provenance
       CARD.md          what they know, what they do not, how well they did
 """
@@ -130,7 +130,7 @@ def _card(about: dict[str, Any], estimates: pd.DataFrame, size: float) -> str:
             f"- Source `{about['source']}`, seed {about['seed']}; films prepared to {shape}.",
             f"- {size:.1f} MB of safetensors; Apache-2.0; made by `make weights`.",
             "- For research and for trying the software. Not a medical device.",
-            "- Risk models and thresholds are of the same run's validation people.",
+            "- Risk models and thresholds are of the same run's people outside its test set.",
             "",
             "Measured on the run's own test people (95 % interval):",
             "",
