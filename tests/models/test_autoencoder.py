@@ -35,7 +35,7 @@ def test_latents_and_images_have_the_promised_shapes(tiny):
 def test_the_presets_reduce_as_published():
     assert PAPER.autoencoder.factor == DEMO.autoencoder.factor == 8
     assert PAPER.autoencoder.latent_shape == (4, 64, 64)
-    assert DEMO.autoencoder.latent_shape == (8, 24, 12)
+    assert DEMO.autoencoder.latent_shape == (16, 24, 12)
 
 
 def test_untrained_it_is_a_cut_cosine_transform(tiny):

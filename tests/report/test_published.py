@@ -46,7 +46,8 @@ def test_published_digits_are_quoted_not_rounded():
         (("reconstruction", "ms_ssim"), 0.506), (("reconstruction", "psnr"), 20.737),
         (("follow_up", "pearson_r"), 0.656), (("risk_groups", "hazard_ratio_lh"), 2.090),
         (("risk_groups", "hazard_ratio_high"), 4.911),
-        (("models", "auroc_10y_scores_deepsurv"), 0.62), (("models", "c_index_frax_cox"), 0.690),
+        (("models", "auroc_10y_fracture_scores_deepsurv"), 0.62),
+        (("models", "c_index_frax_cox"), 0.690),
     ],
 )  # fmt: skip
 def test_the_numbers_are_those_of_the_source(key, value):

@@ -32,7 +32,8 @@ def test_new_films_of_the_same_kind_are_familiar(familiarity, fracture_scorer) -
     images, _, _ = columns_of_blocks(200, seed=12)
     table = judge(familiarity, fracture_scorer, images)
     assert (table["verdict"] == UNLIKE).mean() < 0.02
-    assert (table["verdict"] == LIKE).mean() > 0.85
+    # 95 % are meant; the mark itself was read off 100 held-out films
+    assert (table["verdict"] == LIKE).mean() > 0.8
 
 
 @pytest.mark.parametrize("kind", ["noise", "turned", "negative", "blank"])

@@ -56,7 +56,9 @@ def test_forcing_a_maker_changes_no_other_draw():
     assert forced.maker.name == "KODAK"
     ratio = forced.maker.scale / free.maker.scale
     np.testing.assert_allclose(forced.height, free.height * ratio)
-    assert dataclasses.replace(forced, maker=free.maker, height=free.height) == free
+    np.testing.assert_allclose(forced.shutters, np.array(free.shutters) * ratio)
+    same = {"maker": free.maker, "height": free.height, "shutters": free.shutters}
+    assert dataclasses.replace(forced, **same) == free
 
 
 def test_unknown_names_are_told_with_those_there_are():
