@@ -10,6 +10,7 @@ import pytest
 
 from spinecast.cohort import CohortSource, HasTruth, open_cohort
 from spinecast.cohort.eligibility import followup_xray_rules, select_eligible
+from spinecast.cohort.sources.simulated import write_simulated_folder
 from spinecast.cohort.splits import read_splits, split_people, strata_of, write_splits
 from spinecast.cohort.visits import pair_images
 from spinecast.files import write_table
@@ -98,10 +99,7 @@ def test_a_cohort_goes_from_source_to_verified_splits(simulated, tmp_path):
 
 
 def test_the_hospital_folder_written_to_disk_reads_back_with_its_images(simulated, tmp_path):
-    module = pytest.importorskip("spinecast.cohort.sources.simulated")
-    if not hasattr(module, "write_simulated_folder"):
-        pytest.skip("the hospital folder is not written yet")
-    module.write_simulated_folder("tiny", tmp_path, seed=3)
+    write_simulated_folder("tiny", tmp_path, seed=3)
     source = open_cohort(str(tmp_path))
     given, read = simulated.load(), source.load()
     assert set(read.people["person_id"]) <= set(given.people["person_id"])

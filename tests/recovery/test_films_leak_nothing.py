@@ -175,7 +175,7 @@ def asked(features, answer):
 
 def assert_no_news(features, answer):
     auroc, low, high = asked(features, answer)
-    assert low <= 0.5, f"AUROC {auroc:.2f} ({low:.2f} to {high:.2f})"
+    assert low <= 0.5 <= high, f"AUROC {auroc:.2f} ({low:.2f} to {high:.2f})"
 
 
 def test_the_classifier_reads_fracture_off_the_whole_film(films):
@@ -185,13 +185,13 @@ def test_the_classifier_reads_fracture_off_the_whole_film(films):
 
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_the_classifier_finds_a_planted_leak(films, films_again, films_of_one_state, question):
-    """A quarter of the usual grain added, or a hundredth of the range of brightness."""
+    """An eighth of the usual grain added, or a hundredth of the range of brightness."""
     guilty = films.answers[question][:, None, None]
     noise = np.random.default_rng(0).standard_normal(films.images.shape)
-    grainy = films.images + 0.004 * guilty * noise
-    assert asked(grain(grainy - films_again.images), films.answers[question])[0] > 0.6
+    grainy = films.images + 0.002 * guilty * noise
+    assert asked(grain(grainy - films_again.images), films.answers[question])[1] > 0.6
     bright = films_of_one_state.images + 0.01 * guilty
-    assert asked(border(bright), films.answers[question])[0] > 0.9
+    assert asked(border(bright), films.answers[question])[1] > 0.9
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
@@ -218,7 +218,24 @@ def test_the_border_pixels_say_nothing(films, question):
     assert_no_news(border(films.images), films.answers[question])
 
 
+STRIP = (
+    "bone edges cross the strip: AUROC for age 0.58 (0.52 to 0.65), fracture 0.64 (0.54 to 0.73)"
+)
+
+
+@pytest.mark.xfail(reason=STRIP, strict=True)
 @pytest.mark.parametrize("question", QUESTIONS)
+def test_the_grain_of_the_strip_within_the_shadow_says_nothing(films, question):
+    assert_no_news(grain(films.images, band=BAND), films.answers[question])
+
+
+BELOW_CHANCE = "held-out AUROC 0.42 (0.36 to 0.49), below chance; 0.54 (0.50 to 0.57) among 1,200"
+
+
+@pytest.mark.parametrize(
+    "question",
+    [pytest.param("age", marks=pytest.mark.xfail(reason=BELOW_CHANCE, strict=True)), "fracture"],
+)
 def test_the_corners_say_nothing(films, question):
     assert_no_news(corners(films.images), films.answers[question])
 

@@ -24,16 +24,16 @@ from spinecast.scores.out_of_distribution import (
 
 @pytest.fixture(scope="module")
 def familiarity(fracture_scorer) -> Familiarity:
-    images, _, _ = columns_of_blocks(300, seed=11)
-    return fit_familiarity(fracture_scorer, images, np.arange(200), held_out=np.arange(200, 300))
+    """Fitted on 200 films; the mark of 95 % is read off 400 others, so that it is sharp."""
+    images, _, _ = columns_of_blocks(600, seed=11)
+    return fit_familiarity(fracture_scorer, images, np.arange(200), held_out=np.arange(200, 600))
 
 
 def test_new_films_of_the_same_kind_are_familiar(familiarity, fracture_scorer) -> None:
     images, _, _ = columns_of_blocks(200, seed=12)
     table = judge(familiarity, fracture_scorer, images)
     assert (table["verdict"] == UNLIKE).mean() < 0.02
-    # 95 % are meant; the mark itself was read off 100 held-out films
-    assert (table["verdict"] == LIKE).mean() > 0.8
+    assert (table["verdict"] == LIKE).mean() > 0.85
 
 
 @pytest.mark.parametrize("kind", ["noise", "turned", "negative", "blank"])

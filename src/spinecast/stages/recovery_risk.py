@@ -123,11 +123,12 @@ def _add_expected_share(
             )
         )
 
+    own = expected(column)
     for suffix, ceiling, words in _CEILINGS:
         rows.add(
             "models", f"c_index_expected_share{suffix}",
             f"c-index as a share of the best {words}, both without the luck of one follow-up",
-            kind="ceiling", estimate=expected(column) / expected(ceiling), truth=1.0,
+            kind="ceiling", estimate=own / expected(ceiling), truth=1.0,
             interval=(float("nan"), float("nan")), n=len(test),
         )  # fmt: skip
 
