@@ -278,6 +278,11 @@ CODES: dict[str, Explanation] = {
         "A model setting is impossible or contradicts another.",
         "Correct the setting; `spinecast studies --json` lists what each study accepts.",
     ),
+    "SC-408": _explain(
+        "weights have seen these films",
+        "Some of the films were used to fit the weights; their scores would be too good.",
+        "Run with `--train`, which scores everybody out of fold, or use other weights.",
+    ),
     # -- SC-6xx statistics ------------------------------------------------------------------
     "SC-601": _explain(
         "no events",

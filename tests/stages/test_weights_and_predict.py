@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image as Picture
 
 from spinecast.errors import FileError, ModelError, RunError
-from spinecast.run import RunFolder
+from spinecast.run import RunFolder, StageContext
+from spinecast.stages.cohort import read_images
+from spinecast.stages.networks import make_generator
 from spinecast.stages.predict import HORIZONS, predict_patient
+from spinecast.stages.seen import write_seen
 from spinecast.stages.weights import export_weights, weights_folder
+from spinecast.studies.followup_xray import TINY
 
 
 @pytest.fixture(scope="module")
@@ -89,3 +95,42 @@ def test_a_run_that_trained_nothing_cannot_be_exported(tiny_run: RunFolder, tmp_
     untrained = RunFolder(tiny_run.path, {**tiny_run.record, "options": options})
     with pytest.raises(RunError, match="SC-706"):
         export_weights(untrained, tmp_path / "w")
+
+
+def generator_from(weights: Path, run: RunFolder, folder: Path, networks: str) -> StageContext:
+    """Return the context of a run of ``run``'s films that takes its networks from ``weights``."""
+    folder.mkdir()
+    return StageContext(
+        folder=folder,
+        needs={"images": run.stage_path("images")},
+        settings=TINY,
+        source="simulated:tiny",
+        seed=1,
+        options={"networks": networks, "weights": str(weights)},
+    )
+
+
+def test_weights_do_not_judge_the_films_they_were_fitted_to(
+    weights: Path, tiny_run: RunFolder, tmp_path: Path
+) -> None:
+    _, index = read_images(tiny_run.stage_path("images"))
+    fitted = int(index["split"].isin(["train", "validation"]).sum())
+    with pytest.raises(ModelError, match=f"SC-408.*{fitted} of {len(index)}"):
+        make_generator(generator_from(weights, tiny_run, tmp_path / "a", "weights"))
+    # fine-tuning fits to training films again; validation films would still be judged
+    judged, held = index[index["split"] != "train"], int((index["split"] == "validation").sum())
+    with pytest.raises(ModelError, match=f"SC-408.*{held} of {len(judged)}"):
+        make_generator(generator_from(weights, tiny_run, tmp_path / "b", "fine-tune"))
+
+
+def test_weights_judge_strangers_and_pass_without_a_list(
+    weights: Path, tiny_run: RunFolder, tmp_path: Path
+) -> None:
+    copied = tmp_path / "w"
+    shutil.copytree(weights, copied)
+    write_seen(copied, pd.DataFrame({"split": ["train"], "sha256": ["f" * 64]}))
+    make_generator(generator_from(copied, tiny_run, tmp_path / "a", "weights"))
+    assert (tmp_path / "a/pair/prompt.json").exists()
+    (copied / "seen.npy").unlink()
+    make_generator(generator_from(copied, tiny_run, tmp_path / "b", "weights"))
+    assert (tmp_path / "b/pair/prompt.json").exists()

@@ -8,11 +8,13 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import compress
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 from torch import nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from spinecast.errors import SpinecastError
 from spinecast.models.checkpoint import load_checkpoint, save_checkpoint
@@ -106,13 +108,16 @@ def average_weights(state: TrainingState, *, decay: float) -> None:
     now = state.progress
     ramped = min(decay, (1 + now.averaged) / (10 + now.averaged)) if decay else 0.0
     now.averaged += 1
-    current = state.module.state_dict()
+    means, values = (list(m.state_dict().values()) for m in (state.average, state.module))
+    averaged = [mean.dtype.is_floating_point and ramped > 0 for mean in means]
+    if ramped:
+        # one call for all: on an accelerator hundreds of small ones take longer than the step
+        update = get_ema_multi_avg_fn(ramped)
+        update(list(compress(means, averaged)), list(compress(values, averaged)), None)
     with torch.no_grad():
-        for key, mean in state.average.state_dict().items():
-            if mean.dtype.is_floating_point and ramped:
-                mean.lerp_(current[key], 1 - ramped)
-            else:
-                mean.copy_(current[key])
+        for mean, value, done in zip(means, values, averaged, strict=True):
+            if not done:
+                mean.copy_(value)
 
 
 def copied_state(module: nn.Module) -> dict[str, torch.Tensor]:

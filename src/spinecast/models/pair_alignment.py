@@ -51,9 +51,11 @@ def add_aligned_follow_ups(
     moved = []
     for start in range(0, len(pairs.years), _PAIRS_AT_ONCE):
         part = slice(start, start + _PAIRS_AT_ONCE)
-        before = torch.from_numpy(images.read(rows[pairs.baseline[part]]))
-        after = torch.from_numpy(images.read(rows[pairs.follow_up[part]]))
-        moved.append(align(after, before))
+        before, after = (
+            torch.from_numpy(images.read(rows[which[part]])).to(pair.device)
+            for which in (pairs.baseline, pairs.follow_up)
+        )
+        moved.append(align(after, before).cpu())
     if not moved:
         return latents, list(attributes), pairs
     films = torch.cat(moved)
@@ -91,7 +93,7 @@ def estimate_pose(moving: torch.Tensor, fixed: torch.Tensor) -> torch.Tensor:
     pull towards no movement.
     """
     with torch.enable_grad():
-        pose = torch.zeros(len(moving), 4, requires_grad=True)
+        pose = torch.zeros(len(moving), 4, device=moving.device, requires_grad=True)
         for reduction, steps in _LEVELS:
             small, goal = (F.avg_pool2d(x[:, None], reduction) for x in (moving, fixed))
             seen, wanted = (-F.max_pool2d(-_shown(x[:, None]), reduction) for x in (moving, fixed))

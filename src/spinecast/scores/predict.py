@@ -186,17 +186,24 @@ def save_scorer(folder: Path, scorer: FittedScorer, *, name: str = "", half: boo
     return save_checkpoint(folder, scorer.module, name=name, config=config, half=half)
 
 
-def load_scorer(folder: Path, name: str, *, model: nn.Module | None = None) -> FittedScorer:
+def load_scorer(
+    folder: Path,
+    name: str,
+    *,
+    model: nn.Module | None = None,
+    device: torch.device | str = "cpu",
+) -> FittedScorer:
     """Read what :func:`save_scorer` wrote (raises SC-402, SC-403, SC-406).
 
-    ``model`` is the empty network where the scorer was built around one of your own.
+    ``model`` is the empty network where the scorer was built around one of your own;
+    ``device`` is where it shall run.
     """
     state, plain = load_checkpoint(folder, name)
     config = ScorerConfig.from_dict(plain["scorer"])
     module = build_scorer(config, model=model)
     load_weights(module, state, where=f"{folder}/{name}")
     return FittedScorer(
-        module.eval().to(memory_format=torch.channels_last),
+        module.eval().to(device, memory_format=torch.channels_last),
         ScoreTask(**plain["task"]),
         config,
         calibration=Calibration(**plain["calibration"]),

@@ -122,9 +122,9 @@ PRESETS: dict[str, Preset] = {
         ),
         Preset(
             name="training",
-            description="3,000 people with the hazards of demo, whom no demo run contains: "
+            description="8,000 people with the hazards of demo, whom no demo run contains: "
             "the shipped weights are made from them",
-            people=3000,
+            people=8000,
             shape=(256, 128),
             hazard=_ENRICHED,
         ),

@@ -6,6 +6,7 @@ import numpy as np
 
 from spinecast.counterfactuals.feature_maps import PAPER_TIMESTEPS, FeatureMap, feature_maps
 from spinecast.files import read_json
+from spinecast.models.device import best_device
 from spinecast.models.latent_diffusion import DiffXPair, load_pair
 from spinecast.run import StageContext
 from spinecast.seeds import integer
@@ -30,7 +31,7 @@ def write_features(context: StageContext) -> None:
     listed = read_json(index)
     names = list(dict.fromkeys([*listed["draws"], *listed["image_id"]]))[:_PEOPLE]
     store, _ = read_images(context.needs["images"])
-    pair = load_pair(context.needs["generator"] / "pair")
+    pair = load_pair(context.needs["generator"] / "pair").to(best_device())
     times = existing_timesteps(pair)
     found = feature_maps(
         pair, store.read(names), timesteps=times, seed=integer(context.seed, "features") % 2**31

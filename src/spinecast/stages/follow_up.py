@@ -23,6 +23,7 @@ from spinecast.counterfactuals import (
 from spinecast.files import write_json, write_table
 from spinecast.images.fidelity import ms_ssim, psnr
 from spinecast.images.store import ImageStore
+from spinecast.models.device import best_device, taking_turns
 from spinecast.models.latent_diffusion import DiffXPair, load_pair
 from spinecast.models.prompts import Attributes
 from spinecast.run import StageContext
@@ -90,7 +91,8 @@ class DrawBlock:
         number, jobs = block
         target = self.target / f"{number:05d}.npz"
         if not target.exists():
-            write_arrays(target, **self._drawn(jobs))
+            with taking_turns(best_device()):
+                write_arrays(target, **self._drawn(jobs))
         return target
 
     def _drawn(self, jobs: list[Job]) -> dict[str, np.ndarray]:
@@ -217,8 +219,8 @@ def sampling_settings(settings: GenerationSettings) -> SamplingSettings:
 
 @lru_cache(maxsize=2)
 def open_pair(folder: Path) -> DiffXPair:
-    """Return the pair of a folder, loaded once a process."""
-    return load_pair(folder)
+    """Return the pair of a folder, loaded once a process, where it runs fastest."""
+    return load_pair(folder).to(best_device())
 
 
 @lru_cache(maxsize=2)

@@ -16,6 +16,7 @@ from spinecast.errors import error
 from spinecast.files import read_json, write_json, write_table
 from spinecast.images.store import ImageStore
 from spinecast.models import backbones, diffx_config
+from spinecast.models.device import best_device
 from spinecast.models.diffx_config import DiffXConfig
 from spinecast.models.fit import FitResult, FitSettings
 from spinecast.models.latent_diffusion import DiffXPair, build_pair, load_pair, save_pair
@@ -43,6 +44,7 @@ from spinecast.scores.predict import (
 )
 from spinecast.seeds import integer
 from spinecast.stages.cohort import read_images
+from spinecast.stages.seen import refuse_seen
 from spinecast.stages.settings import FollowUpSettings, TrainingSettings
 from spinecast.stages.weights import weights_folder
 
@@ -93,6 +95,7 @@ class Copies:
 def make_generator(context: StageContext) -> None:
     """Write the Diff-X pair: shipped or given weights, or trained on the training people."""
     choice = context.options["networks"]
+    _require_strangers(context)
     if choice == "weights":
         pair = load_pair(weights_folder(context.options.get("weights")) / "pair")
         _require_shape(pair, context.settings)
@@ -131,6 +134,7 @@ def train_pair(
         folder=folder / "autoencoder",
         progress=_part(context, (0.0, 0.25), label="autoencoder"),
     )
+    pair.autoencoder.to(best_device())
     latents = encode_images(pair, store, rows)
     results["structure"] = fit_structure(
         pair,
@@ -158,7 +162,7 @@ def train_pair(
         folder=folder / "prompt",
         progress=_part(context, (0.5, 1.0), label=f"prompt model, {len(pairs.years)} pairs"),
     )
-    return pair, results
+    return pair.to("cpu"), results
 
 
 def training_films(index: pd.DataFrame, settings: FollowUpSettings) -> pd.DataFrame:
@@ -203,7 +207,7 @@ def make_scorers(context: StageContext) -> None:
 def _train_scorers(context: StageContext, store: ImageStore, index: pd.DataFrame) -> None:
     """Fit a scorer for every task with labels; one network a fold, or one in all (folds = 1)."""
     train = training_films(index, context.settings)
-    pair = load_pair(context.needs["generator"] / "pair")
+    pair = load_pair(context.needs["generator"] / "pair").to(best_device())
     copies = Copies(store, train).fill(pair, _part(context, (0, 0.05), label=""))
     known = pd.concat([train, index[index["split"] != "train"]])
     counts = {}
@@ -284,7 +288,10 @@ def load_scorers(folder: Path) -> dict[str, list[FittedScorer]]:
     """Return the fitted scorers of a `scorers` stage or weights folder, by task name."""
     counts = read_json(folder / "scorers.json")["scorers"]
     return {
-        name: [load_scorer(folder / "scorers", f"{name}-{place}") for place in range(count)]
+        name: [
+            load_scorer(folder / "scorers", f"{name}-{place}", device=best_device())
+            for place in range(count)
+        ]
         for name, count in counts.items()
     }
 
@@ -324,6 +331,17 @@ def fit_settings(training: TrainingSettings, seed: int) -> FitSettings:
         validate_every=max(1, training.steps // 10),
         seed=integer(seed, "fit") % 2**31,
     )
+
+
+def _require_strangers(context: StageContext) -> None:
+    """Refuse weights fitted to films that they are to judge here; SC-408."""
+    choice = context.options["networks"]
+    if choice == "train":
+        return
+    _, index = read_images(context.needs["images"])
+    # fine-tuning fits to the training films again, and does not judge them
+    judged = index[index["split"] != "train"] if choice == "fine-tune" else index
+    refuse_seen(weights_folder(context.options.get("weights")), judged)
 
 
 def _require_shape(pair: DiffXPair, settings: FollowUpSettings) -> None:

@@ -14,6 +14,7 @@ from spinecast.files import read_json, write_json, write_text
 from spinecast.images import project_lateral, read_image
 from spinecast.images.image import Image
 from spinecast.images.radiograph import Preparation, prepare_radiograph
+from spinecast.models.device import best_device
 from spinecast.models.latent_diffusion import load_pair
 from spinecast.models.prompts import Attributes
 from spinecast.outcomes import assign_risk_groups
@@ -141,7 +142,7 @@ def predict_patient(
     attributes = Attributes(age=known.get("age"), sex=known.get("sex"), bmi=known.get("bmi"))
     scorers = load_scorers(folder)
     made = generate_follow_up(
-        load_pair(folder / "pair"),
+        load_pair(folder / "pair").to(best_device()),
         pixels[None],
         [attributes],
         horizons=np.array([HORIZONS]),

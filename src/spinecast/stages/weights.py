@@ -6,6 +6,7 @@
       pair/            the three networks of Diff-X, 16-bit safetensors with their JSON
       scorers/         one network a task
       scorers.json  familiarity.json  familiarity.safetensors
+      seen.npy         short hashes of the films fitted to: these weights may not judge them
       risk.json        thresholds and Cox models of the run's people outside its test set
       about.json       preparation, generation settings, provenance
       CARD.md          what they know, what they do not, how well they did
@@ -22,6 +23,8 @@ import pandas as pd
 from spinecast.errors import error
 from spinecast.files import read_json, write_bytes, write_json, write_text
 from spinecast.run import RunFolder
+from spinecast.stages.cohort import read_images
+from spinecast.stages.seen import write_seen
 
 SHIPPED = Path(__file__).resolve().parents[1] / "weights" / "followup-xray"
 _COPIED = {
@@ -75,6 +78,7 @@ def export_weights(run: RunFolder, out: Path) -> Path:
     for stage, names in _COPIED.items():
         for name in names:
             _copy(run.stage_path(stage) / name, out / name)
+    write_seen(out, read_images(run.stage_path("images"))[1])
     settings = run.record["settings"]
     about = {
         "study": run.record["study"],
@@ -130,6 +134,8 @@ def _card(about: dict[str, Any], estimates: pd.DataFrame, size: float) -> str:
             f"- Source `{about['source']}`, seed {about['seed']}; films prepared to {shape}.",
             f"- {size:.1f} MB of safetensors; Apache-2.0; made by `make weights`.",
             "- For research and for trying the software. Not a medical device.",
+            "- `seen.npy` holds short hashes of the films fitted to, so that no run judges them by",
+            "  these weights (SC-408); whoever holds a film can tell by it whether it was used.",
             "- Risk models and thresholds are of the same run's people outside its test set.",
             "",
             "Measured on the run's own test people (95 % interval):",

@@ -60,10 +60,10 @@ DEMO = FollowUpSettings(
 # Makes the shipped weights: one network a task, on as many people as a source has.
 WEIGHTS = replace(
     DEMO,
-    structure=replace(DEMO.structure, steps=1_200),
-    prompt=replace(DEMO.prompt, steps=4_500),
-    scorer=replace(DEMO.scorer, steps=2_700),
-    cohort=CohortSettings(fractions=(0.82, 0.1, 0.08), folds=1),
+    structure=replace(DEMO.structure, steps=2_000, batch_size=32),
+    prompt=replace(DEMO.prompt, steps=3_400, batch_size=64),
+    scorer=replace(DEMO.scorer, steps=5_000),
+    cohort=CohortSettings(fractions=(0.92, 0.04, 0.04), folds=1),
 )
 
 # For tests; ours.
