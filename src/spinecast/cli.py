@@ -9,7 +9,7 @@ import json
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -17,6 +17,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from spinecast.errors import SpinecastError, error
+
+if TYPE_CHECKING:
+    from spinecast.stages.outcome_run import OutcomesSummary
 
 app = typer.Typer(
     add_completion=False,
@@ -147,7 +150,9 @@ def ingest(
 def run(
     study: Annotated[str, typer.Argument(help="Name of a study, see `spinecast studies`.")],
     out: OutOption,
-    preset: Annotated[str, typer.Option(help="tiny, demo or paper.")] = "demo",
+    preset: Annotated[
+        str, typer.Option(help="tiny, demo, films, weights or paper, see `spinecast studies`.")
+    ] = "demo",
     source: Annotated[
         str, typer.Option(help="simulated:PRESET or the path of a cohort folder.")
     ] = "simulated:demo",
@@ -249,6 +254,73 @@ def predict(
     prediction = predict_patient(image, out, known=known, weights=weights, seed=seed)
     for line in prediction.sentences():
         console.print(line, highlight=False, soft_wrap=True)
+
+
+@app.command()
+def outcomes(
+    table: Annotated[Path, typer.Option(help="CSV file, one row per person (or see --person).")],
+    duration: Annotated[str, typer.Option(help="Column: time to the event or to censoring.")],
+    event: Annotated[str, typer.Option(help="Column: 0 censored, 1 event, 2 died before.")],
+    score: Annotated[
+        list[str], typer.Option(help="Column of a score, higher = earlier event; may be repeated.")
+    ],
+    out: OutOption,
+    times: Annotated[str, typer.Option(help="Horizons in years, such as 2,3,5.")] = "1,5,10",
+    unit: Annotated[
+        str, typer.Option(help="Unit of the duration: years, months, weeks or days.")
+    ] = "years",
+    person: Annotated[
+        str, typer.Option(help="Column that says whose a row is; errors are then clustered.")
+    ] = "",
+    risk_at: Annotated[
+        float | None,
+        typer.Option(help="The scores are predicted risks by this year: judge them as such."),
+    ] = None,
+    seed: SeedOption = 1,
+) -> None:
+    """Judge scores by what happened: AUROC over time, c-index, paired tests, hazard ratios.
+
+    Example: spinecast outcomes --table cohort.csv --duration years --event status --score new
+    --score old --times 2,5 --out judged
+    """
+    from spinecast.console import open_listener
+    from spinecast.stages.outcome_estimates import Question
+    from spinecast.stages.outcome_run import describe_outcomes
+    from spinecast.stages.outcome_table import OutcomeColumns
+
+    columns = OutcomeColumns(duration, event, tuple(score), person=person, unit=unit)
+    question = Question(_numbers(times), risk_at=risk_at, seed=seed)
+    with open_listener(console, as_json=False) as listener:
+        listener.stage_started("outcomes")
+        found = describe_outcomes(
+            table, columns, question, out=out, progress=listener.stage_progress
+        )
+    _print_outcomes(found)
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise error(
+            "SC-706", expected="numbers such as 2,3,5", got=repr(text), where="times"
+        ) from None
+
+
+def _print_outcomes(found: OutcomesSummary) -> None:
+    """Print the comparisons, or the discrimination of a single score."""
+    rows = found.estimates
+    shown = rows[rows["analysis"].str.startswith(("discrimination/", "comparison/"))]
+    printed = Table("analysis", "term", "estimate (95 % ci)", "p")
+    for row in shown.to_dict("records"):
+        interval = f"{row['estimate']:.3f} ({row['ci_low']:.3f} to {row['ci_high']:.3f})"
+        p_value = "" if row["p_value"] != row["p_value"] else f"{row['p_value']:.2g}"
+        printed.add_row(escape(row["analysis"]), row["term"], interval, p_value)
+    console.print(printed)
+    console.print(f"Rows: {found.used} of {found.given} used; the others are in excluded.csv.")
+    for each in found.missing:
+        console.print(f"Not estimated: {escape(each.analysis)}: {escape(each.why)}", soft_wrap=True)
+    console.print(f"Report: {found.page}", highlight=False, soft_wrap=True)
 
 
 @app.command()

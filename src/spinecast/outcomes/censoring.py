@@ -171,8 +171,7 @@ class WeightedSample:
             Who counts with an event or death by ``t``, and who as still observed.
         """
         self.require_weights(exited.astype(np.float64))
-        late = self.survivor_weight(t) if survivor.any() else 0.0
-        share = exited * self.event_weight() + survivor * late
+        share = exited * self.event_weight() + survivor * self.survivor_weight(t)
         total = share.sum()
         if total <= 0:
             raise error("SC-608", expected="people of known status", got=f"none at {t:g} years")

@@ -260,9 +260,8 @@ def _auc_at(question: _Question, t: float, rank: np.ndarray) -> tuple[_AUCAt, Fl
         raise error("SC-608", expected="controls", got=f"nobody beyond {t:g} years", where="times")
     sample.require_weights((case | died).astype(np.float64))
     by_event = sample.event_weight()
-    late = sample.survivor_weight(t) if survivor.any() else 0.0
     case_share = case * by_event
-    control_share = survivor * late + died * by_event
+    control_share = survivor * sample.survivor_weight(t) + died * by_event
     case_share, control_share = case_share / case_share.sum(), control_share / control_share.sum()
     beaten = _midpoint_share(rank, control_share)
     auc = float(case_share @ beaten)
