@@ -212,7 +212,7 @@ def test_a_horizon_beyond_follow_up_is_refused_even_where_the_dead_are_controls(
     late = float(s.duration.max()) + 1
     assert s.event[np.argmax(s.duration)] == 0  # the last was censored: nobody knows the rest
     for competing in ("excluded", "controls"):
-        with pytest.raises(StatisticsError, match="SC-608"):
+        with pytest.raises(SpinecastError, match="SC-608"):
             time_dependent_auc(
                 s.duration, s.event, s.duration, event=s.event, risk=s.risk, times=[late],
                 competing=competing,

@@ -48,23 +48,19 @@ def add_aligned_follow_ups(
         Of the films as taken. The moved follow-ups are added as further rows, so that
         the films as taken still teach reconstruction.
     """
-    moved = []
+    clear, low = [latents.latents], [latents.low_resolution]
     for start in range(0, len(pairs.years), _PAIRS_AT_ONCE):
         part = slice(start, start + _PAIRS_AT_ONCE)
         before, after = (
             torch.from_numpy(images.read(rows[which[part]])).to(pair.device)
             for which in (pairs.baseline, pairs.follow_up)
         )
-        moved.append(align(after, before).cpu())
-    if not moved:
-        return latents, list(attributes), pairs
-    films = torch.cat(moved)
-    added = LatentSet(
-        torch.cat([latents.latents, pair.autoencoder.encode(films).cpu()]),
-        torch.cat([latents.low_resolution, pair.encode_low_resolution(films).cpu()]),
-    )
+        moved = align(after, before)
+        clear.append(pair.autoencoder.encode(moved).cpu())
+        low.append(pair.encode_low_resolution(moved).cpu())
     known = [*attributes, *(attributes[row] for row in pairs.follow_up)]
-    return added, known, replace(pairs, follow_up=len(latents) + np.arange(len(films)))
+    moved_rows = len(latents) + np.arange(len(pairs.years))
+    return LatentSet(torch.cat(clear), torch.cat(low)), known, replace(pairs, follow_up=moved_rows)
 
 
 def align(moving: torch.Tensor, fixed: torch.Tensor) -> torch.Tensor:
