@@ -48,6 +48,8 @@ def add_aligned_follow_ups(
         Of the films as taken. The moved follow-ups are added as further rows, so that
         the films as taken still teach reconstruction.
     """
+    if not len(pairs.years):
+        return latents, list(attributes), pairs
     clear, low = [latents.latents], [latents.low_resolution]
     for start in range(0, len(pairs.years), _PAIRS_AT_ONCE):
         part = slice(start, start + _PAIRS_AT_ONCE)
