@@ -139,18 +139,6 @@ def test_weights_and_cluster_robust_errors_are_lifelines_where_nobody_is_tied():
     np.testing.assert_allclose(fit.coefficients["robust_se"], other.standard_errors_, rtol=1e-5)
 
 
-@pytest.mark.parametrize("transform", ["identity", "log", "rank"])
-def test_the_proportional_hazards_test_is_lifelines(transform):
-    duration, event, x = rossi()
-    time = duration + np.random.default_rng(2).uniform(0, 0.4, len(x))
-    frame = x.assign(t=time, e=event)
-    other = lifelines.statistics.proportional_hazard_test(
-        lifelines.CoxPHFitter().fit(frame, "t", "e"), frame, time_transform=transform
-    )
-    found = cox(time, event, x).proportional_hazards_test(transform)
-    np.testing.assert_allclose(found["p_value"].iloc[:-1], other.p_value, rtol=1e-3)
-
-
 def test_kaplan_meier_with_entry_and_weights_is_lifelines():
     duration, event, _ = rossi()
     rng = np.random.default_rng(3)

@@ -36,6 +36,7 @@ _HOMES = {
     "proportional_hazards": ("CoxFit", "cox"),
     "cutpoints": ("Cutpoint", "cutpoint_log_rank"),
     "decision": ("DecisionCurve", "TreatmentScenario", "decision_curve", "treatment_scenario"),
+    "gray": ("GrayTest", "gray_test"),
     "intervals": ("Estimate", "TestResult", "benjamini_hochberg", "holm", "wilson"),
     "reclassification": (
         "Reclassification",

@@ -198,10 +198,7 @@ def evaluate(sets: RiskSets, coefficients: FloatArray) -> Likelihood:
     hazard = sets.term_weight / denominator
     value = sets.weight[event] @ (eta[event] - shift) - sets.term_weight @ np.log(denominator)
     gradient = sets.weight[event] @ x[event] - sets.term_weight @ mean
-    burden = sets.lived_through(sets.term_sums(hazard))
-    burden[event] -= sets.term_sums(hazard * fraction)[sets.group]
-    spread = mean.T @ (mean * sets.term_weight[:, None])
-    information = weighted.T @ (x * burden[:, None]) - spread
+    information = _information(sets, weighted, hazard, mean=mean, weight=sets.term_weight)
     return Likelihood(
         float(value),
         gradient,
@@ -211,6 +208,35 @@ def evaluate(sets: RiskSets, coefficients: FloatArray) -> Likelihood:
         term_hazard=hazard,
         term_mean=mean,
     )
+
+
+def weighted_information(sets: RiskSets, fitted: Likelihood, per_group: FloatArray) -> FloatArray:
+    """Return the information (p, p), each event time's share times ``per_group`` (g,)."""
+    at_term = per_group[sets.term_group]
+    weighted = sets.covariates * (sets.weight * fitted.relative_hazard)[:, None]
+    return _information(
+        sets,
+        weighted,
+        fitted.term_hazard * at_term,
+        mean=fitted.term_mean,
+        weight=sets.term_weight * at_term,
+    )
+
+
+def _information(
+    sets: RiskSets,
+    weighted: FloatArray,
+    hazard: FloatArray,
+    *,
+    mean: FloatArray,
+    weight: FloatArray,
+) -> FloatArray:
+    """Sum the covariance of covariates over terms: person by person, then less the means."""
+    burden = sets.lived_through(sets.term_sums(hazard))
+    burden[sets.event] -= sets.term_sums(hazard * sets.term_fraction)[sets.group]
+    spread = mean.T @ (mean * weight[:, None])
+    information: FloatArray = weighted.T @ (sets.covariates * burden[:, None]) - spread
+    return information
 
 
 def _suffix_sums(values: FloatArray) -> FloatArray:

@@ -11,7 +11,13 @@ import pandas as pd
 
 from spinecast.errors import error
 from spinecast.outcomes.concordance import stratified_concordance
-from spinecast.outcomes.cox_likelihood import Likelihood, RiskSets, build_risk_sets, evaluate
+from spinecast.outcomes.cox_likelihood import (
+    Likelihood,
+    RiskSets,
+    build_risk_sets,
+    evaluate,
+    weighted_information,
+)
 from spinecast.outcomes.cox_residuals import scaled_time, schoenfeld_residuals, score_residuals
 from spinecast.outcomes.inputs import (
     FloatArray,
@@ -131,12 +137,17 @@ class CoxFit:
         return np.exp(-np.where(hazard[None, :] > 0, cumulative, 0.0))
 
     def proportional_hazards_test(self, transform: str = "km") -> pd.DataFrame:
-        """Test each coefficient for a trend over time (Grambsch and Therneau).
+        """Test each coefficient for a trend over time.
+
+        The score test of a coefficient ``beta + theta g(t)`` against ``theta = 0``, with the
+        information of each event time (as R's ``cox.zph`` since 2019; the older form took it
+        for constant and can be far off where covariates are correlated).
 
         Parameters
         ----------
         transform
-            Time scale: "km" (1 - Kaplan-Meier), "rank", "identity" or "log".
+            Time scale g: "km" (1 - Kaplan-Meier), "rank" (among event times; R ranks all
+            exits), "identity" or "log".
 
         Returns
         -------
@@ -145,20 +156,22 @@ class CoxFit:
 
         References
         ----------
-        Grambsch PM, Therneau TM. Biometrika 1994;81:515-526 (with the averaged information).
+        Grambsch PM, Therneau TM. Biometrika 1994;81:515-526.
         """
         require_option(transform, ("km", "rank", "identity", "log"), name="transform")
-        data = self._data
-        model = data.model_covariance
-        residuals = schoenfeld_residuals(data.sets, data.fitted) * data.scale
-        times = data.sets.group_time[data.sets.group]
-        scale = scaled_time(times, transform, step_value_before(*data.curve, times, before_first=1))
-        centred = scale - scale.mean()
-        deaths, spread = residuals.shape[0], float(centred @ centred)
-        pull = centred @ residuals
-        each = (deaths * (model @ pull)) ** 2 / (deaths * spread * np.diag(model))
-        whole = float(pull @ model @ pull) * deaths / spread
-        tests = [chi_square(s, 1) for s in each] + [chi_square(whole, len(each))]
+        sets, fitted = self._data.sets, self._data.fitted
+        times = sets.group_time[sets.group]
+        curve = step_value_before(*self._data.curve, times, before_first=1)
+        scale = scaled_time(times, transform, curve)
+        scale = (scale - scale.mean()) / (np.ptp(scale) or 1.0)
+        per_group = np.zeros(sets.groups)
+        per_group[sets.group] = scale
+        pull = (scale * sets.weight[sets.event]) @ schoenfeld_residuals(sets, fitted)
+        crossed = weighted_information(sets, fitted, per_group)
+        own = weighted_information(sets, fitted, per_group**2)
+        spread = own - crossed @ np.linalg.solve(fitted.information, crossed)
+        tests = [chi_square(s, 1) for s in pull**2 / np.diag(spread)]
+        tests.append(chi_square(float(pull @ np.linalg.pinv(spread) @ pull), len(pull)))
         rows = [*map(str, self.coefficients.index), "global"]
         frame = pd.DataFrame([vars(test) for test in tests])
         return frame.assign(term=rows).set_index("term")
@@ -192,7 +205,6 @@ class _Data:
     fitted: Likelihood
     mean: FloatArray
     scale: FloatArray
-    model_covariance: FloatArray
     curve: tuple[FloatArray, FloatArray]
     clustered: bool
 
@@ -298,7 +310,6 @@ def _fit(setting: _Setting) -> CoxFit:
         fitted=fitted,
         mean=mean,
         scale=scale,
-        model_covariance=model / np.outer(scale, scale),
         curve=_pooled_curve(setting),
         clustered=cluster is not None,
     )
