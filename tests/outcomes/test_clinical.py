@@ -5,7 +5,17 @@ import pandas as pd
 import pytest
 
 from spinecast.errors import SpinecastError
-from spinecast.outcomes import frax_table, orai, ost, osta, read_frax_table, write_frax_table
+from spinecast.outcomes import (
+    abone,
+    fracture_index,
+    frax_table,
+    orai,
+    ost,
+    osta,
+    read_frax_table,
+    score_points,
+    write_frax_table,
+)
 from spinecast.outcomes.clinical import FRAX_COLUMNS
 
 
@@ -41,6 +51,42 @@ def test_orai_adds_age_weight_and_oestrogen():
     found = orai([50, 60, 70, 80], [75, 65, 55, 75], [1, 0, 1, 0])
     assert found.points.tolist() == [0, 10, 18, 17]
     assert found.flagged.tolist() == [False, True, True, True]
+
+
+def test_score_adds_race_disease_fractures_age_and_oestrogen_less_weight():
+    found = score_points(
+        [72, 55, 64], [60, 90, 63.502932],  # 132, 198 and exactly 140 pounds
+        black=[0, 1, 0], rheumatoid_arthritis=[1, 0, 0], fractures=[2, 0, 5], estrogen=[0, 1, 1],
+    )  # fmt: skip
+    assert found.points.tolist() == [5 + 4 + 8 + 21 + 1 - 13, 15 - 19, 5 + 12 + 18 - 14]
+    assert found.flagged.tolist() == [True, False, True]
+
+
+def test_abone_counts_age_bulk_and_oestrogen():
+    found = abone([66, 65, 70], [63, 63, 64], [1, 0, 0])
+    assert found.points.tolist() == [2, 2, 2]
+    assert abone([65], [63.6], [1]).points.tolist() == [0]
+
+
+def test_the_fracture_index_has_another_mark_with_bone_density():
+    asked = {
+        "prior_fracture": [1, 0, 0],
+        "maternal_hip_fracture": [0, 0, 1],
+        "smoking": [0, 0, 1],
+        "rises_with_arms": [1, 0, 0],
+    }
+    found = fracture_index([64, 78, 91], [56, 70, 70], **asked)
+    assert found.points.tolist() == [4, 3, 7]
+    assert found.flagged.tolist() == [True, False, True]
+    measured = fracture_index([64, 78, 91], [56, 70, 70], **asked, hip_t_score=[-1.0, -2.0, -2.6])
+    assert measured.points.tolist() == [4, 5, 11]
+    assert measured.flagged.tolist() == [False, False, True]
+    assert "not a probability" in measured.purpose
+    ages = [64, 65, 69, 70, 75, 80, 84, 85, 99]
+    none = dict.fromkeys(asked, np.zeros(9))
+    assert fracture_index(ages, np.full(9, 80), **none).points.tolist() == [
+        0, 1, 1, 2, 3, 4, 4, 5, 5,
+    ]  # fmt: skip
 
 
 def test_point_scores_say_that_they_screen_for_low_density():

@@ -20,6 +20,8 @@ from spinecast.files import write_text
 from spinecast.outcomes.inputs import BoolArray, FloatArray, number_column
 
 LOW_BMD_SCREEN = "screens for low bone mineral density; not a fracture risk"
+FRACTURE_POINTS = "orders older women by their risk of fracture; points, not a probability"
+_POUND = 0.45359237
 
 FRAX_COLUMNS = (
     "score_unit",
@@ -60,7 +62,7 @@ class PointScore:
     points
         Per person, shape (n,).
     flagged
-        Who should have bone density measured, shape (n,).
+        Whom its authors would examine further, shape (n,).
     purpose
         What the score is for.
     """
@@ -138,6 +140,103 @@ def orai(age: Any, weight: Any, estrogen: Any) -> PointScore:
     by_weight = np.select([mass < 60, mass < 70], [9.0, 3.0], 0.0)
     points = by_age + by_weight + np.where(taking == 0, 2.0, 0.0)
     return PointScore("ORAI", points, points >= 9)
+
+
+def score_points(
+    age: Any, weight: Any, *, black: Any, rheumatoid_arthritis: Any, fractures: Any, estrogen: Any
+) -> PointScore:
+    """SCORE, for women after the menopause: 6 or more flags.
+
+    Parameters
+    ----------
+    age, weight
+        Years and kg, shape (n,).
+    black, rheumatoid_arthritis, estrogen
+        Whether black, with rheumatoid arthritis, ever on oestrogen, 0/1.
+    fractures
+        How many of wrist, rib and hip broke without trauma after 45 (0 to 3).
+
+    References
+    ----------
+    Lydick E et al. Am J Manag Care 1998;4:37-48.
+    """
+    years = number_column(age, "age")
+    columns = {"weight": weight, "black": black, "rheumatoid_arthritis": rheumatoid_arthritis,
+               "fractures": fractures, "estrogen": estrogen}  # fmt: skip
+    known = {k: number_column(v, k, length=years.size) for k, v in columns.items()}
+    points = (
+        5.0 * (known["black"] == 0)
+        + 4.0 * (known["rheumatoid_arthritis"] == 1)
+        + 4.0 * np.clip(known["fractures"], 0, 3)
+        + 3.0 * np.floor(years / 10)
+        + 1.0 * (known["estrogen"] == 0)
+        - np.floor(np.round(known["weight"] / _POUND, 6) / 10)
+    )
+    return PointScore("SCORE", points, points >= 6)
+
+
+def abone(age: Any, weight: Any, estrogen: Any) -> PointScore:
+    """ABONE (age, bulk, one never on oestrogen), for women after the menopause; 2 or more flags.
+
+    Parameters
+    ----------
+    age, weight
+        Years and kg, shape (n,).
+    estrogen
+        Whether ever on oestrogen for six months, 0/1.
+
+    References
+    ----------
+    Weinstein L, Ullery B. Am J Obstet Gynecol 2000;183:547-549.
+    """
+    years = number_column(age, "age")
+    mass = number_column(weight, "weight", length=years.size)
+    taken = number_column(estrogen, "estrogen", length=years.size)
+    points = 1.0 * (years > 65) + 1.0 * (mass < 140 * _POUND) + 1.0 * (taken == 0)
+    return PointScore("ABONE", points, points >= 2)
+
+
+def fracture_index(
+    age: Any,
+    weight: Any,
+    *,
+    prior_fracture: Any,
+    maternal_hip_fracture: Any,
+    smoking: Any,
+    rises_with_arms: Any,
+    hip_t_score: Any = None,
+) -> PointScore:
+    """Fracture index of the Study of Osteoporotic Fractures, for women of 65 and over.
+
+    Parameters
+    ----------
+    age, weight
+        Years and kg, shape (n,).
+    prior_fracture, maternal_hip_fracture, smoking, rises_with_arms
+        A fracture after 50, the mother's hip fracture after 50, smoking now, needing the arms
+        to stand up from a chair; 0/1.
+    hip_t_score
+        T-score of the total hip. Without it 4 points or more flag, with it 6 or more.
+
+    References
+    ----------
+    Black DM et al. Osteoporos Int 2001;12:519-528.
+    """
+    years = number_column(age, "age")
+    columns = {"weight": weight, "prior_fracture": prior_fracture,
+               "maternal_hip_fracture": maternal_hip_fracture, "smoking": smoking,
+               "rises_with_arms": rises_with_arms}  # fmt: skip
+    known = {k: number_column(v, k, length=years.size) for k, v in columns.items()}
+    points = np.clip(np.floor(years / 5) - 12, 0, 5) + 1.0 * (known["weight"] <= 125 * _POUND)
+    for name in ("prior_fracture", "maternal_hip_fracture", "smoking"):
+        points = points + 1.0 * (known[name] == 1)
+    points = points + 2.0 * (known["rises_with_arms"] == 1)
+    enough = 4
+    if hip_t_score is not None:
+        t = number_column(hip_t_score, "hip_t_score", length=years.size)
+        points = points + np.select([t >= -1, t >= -2, t >= -2.5], [0.0, 2.0, 3.0], 4.0)
+        enough = 6
+    return PointScore("SOF fracture index", points, points >= enough, FRACTURE_POINTS)
 
 
 def frax_table(visits: pd.DataFrame, sex: Any, *, country: int, score_unit: str) -> pd.DataFrame:
