@@ -38,6 +38,10 @@ def single(estimate: float, interval: tuple[float, float]) -> tuple[float, float
     return (estimate, *interval)
 
 
+def at_time(curve) -> tuple[float, float, float]:
+    return single(curve.at(T), curve.ci_at(T))
+
+
 def free_of_event(s: Sample) -> np.ndarray:
     return np.exp(-T / 8 * np.exp(0.8 * s.risk))
 
@@ -58,12 +62,8 @@ def kept(found) -> tuple[float, float, float]:
 
 
 INTERVALS: dict[str, Callable[[Sample], tuple[float, float, float]]] = {
-    "kaplan-meier": lambda s: (lambda c: single(c.at(T), c.ci_at(T)))(
-        kaplan_meier(s.duration, s.event == 1)
-    ),
-    "cumulative incidence": lambda s: (lambda c: single(c.at(T), c.ci_at(T)))(
-        cumulative_incidence(s.duration, s.event)
-    ),
+    "kaplan-meier": lambda s: at_time(kaplan_meier(s.duration, s.event == 1)),
+    "cumulative incidence": lambda s: at_time(cumulative_incidence(s.duration, s.event)),
     "cox": lambda s: of_table(cox(s.duration, s.event, s.risk)),
     "fine-gray": lambda s: of_table(fine_gray(s.duration, s.event, s.risk)),
     "harrell": lambda s: kept(harrell_concordance(s.duration, s.event, s.risk)),

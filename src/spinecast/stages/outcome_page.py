@@ -27,6 +27,22 @@ from spinecast.stages.outcome_table import OutcomeTable
 
 _DEATH = 2
 _THIRDS = ("lowest third", "middle third", "highest third")
+_WORDS = (
+    (r"^one_minus_kaplan_meier_(.+)y$", r"1 − Kaplan-Meier, \1 years"),
+    (r"^risk_(.+)y$", r"cumulative incidence, \1 years"),
+    (r"^harrell_c$", "Harrell's c"),
+    (r"^uno_c_to_(.+)y$", r"Uno's c to \1 years"),
+    (r"^auroc_(\d.*)y$", r"AUROC at \1 years"),
+    (r"^auroc_mean$", "AUROC, mean over the horizons"),
+    (r"^auroc_weighted_mean$", "AUROC, mean weighted by events"),
+    (r"^hazard_ratio_per_sd$", "hazard ratio per sd"),
+    (r"^brier_(\d.*)y$", r"Brier score at \1 years"),
+    (r"^brier_null_(.+)y$", r"Brier score of the average risk, \1 years"),
+    (r"^prediction_accuracy_(.+)y$", r"scaled Brier score, \1 years"),
+    (r"^calibration_observed_expected$", "observed / expected"),
+    (r"^calibration_ici$", "mean calibration error"),
+    (r"^calibration_(.+)$", r"calibration \1"),
+)
 _NOTES = {
     "harrell": "Harrell's c depends on how long people were followed; compare cohorts by Uno's c.",
     "p": "AUROC p-values are Holm-adjusted over the horizons.",
@@ -45,9 +61,9 @@ def outcome_sections(
     sections += [_thirds(table, name) for name in table.scores]
     sections.append(_discrimination(table, question, estimates))
     sections.append(_hazards(table, estimates))
+    sections.append(_cutpoint(estimates))
     if question.risk_at is not None:
         sections += _accuracy(table, question, estimates)
-    sections.append(_cutpoint(estimates))
     if missing:
         frame = pd.DataFrame([vars(each) for each in missing])
         sections.append(
@@ -55,6 +71,12 @@ def outcome_sections(
                     tables=(frame_table(frame),), group="How far to trust it")
         )  # fmt: skip
     return sections
+
+
+def _in_words(estimates: pd.DataFrame) -> pd.DataFrame:
+    """Return estimates with their terms as a reader says them."""
+    terms = estimates["term"].replace(dict(_WORDS), regex=True)
+    return estimates.assign(term=terms)
 
 
 def _rows(table: OutcomeTable) -> Section:
@@ -111,7 +133,7 @@ def _incidence(table: OutcomeTable, estimates: pd.DataFrame) -> Section:
     return Section(
         title="Risk over time", anchor="risk", group="Who",
         figures=(draw_survival(curves, ylabel="had the event", simulated=False),),
-        tables=(estimates_table(estimates[estimates["analysis"] == "incidence"]),),
+        tables=(estimates_table(_in_words(estimates[estimates["analysis"] == "incidence"])),),
         note="1 − Kaplan-Meier counts the dead as if they could still have the event and so "
         "overstates risk; the cumulative incidence is what happens." if died else "",
     )  # fmt: skip
@@ -161,7 +183,7 @@ def _discrimination(table: OutcomeTable, question: Question, estimates: pd.DataF
             found = rows.loc[[f"auroc_{t:g}y" for t in known]]
             curves.append(_curve(name, np.array(known), found))
     tables = [
-        estimates_table(part, caption=str(analysis).partition("/")[2], null=null)
+        estimates_table(_in_words(part), caption=str(analysis).partition("/")[2], null=null)
         for prefix, null in (("discrimination/", None), ("comparison/", 0.0))
         for analysis, part in estimates.groupby("analysis", sort=False)
         if str(analysis).startswith(prefix)
@@ -190,7 +212,8 @@ def _hazards(table: OutcomeTable, estimates: pd.DataFrame) -> Section:
                 forest.append(ForestRow(name, found, heading))
                 heading = ""  # noqa: PLW2901  one heading a block
     rows = estimates[estimates["analysis"].str.startswith(tuple(headings))]
-    shown = rows.assign(term=rows["analysis"].str.replace("/", ", ") + ": " + rows["term"])
+    whose = rows["analysis"].str.replace("/", ", ")
+    shown = rows.assign(term=whose + ": " + _in_words(rows)["term"])
     return Section(
         title="Hazard ratios", anchor="hazards", group="The scores",
         figures=(draw_forest(forest, simulated=False),) if forest else (),
@@ -215,7 +238,8 @@ def _accuracy(table: OutcomeTable, question: Question, estimates: pd.DataFrame) 
     if not curves:
         return []
     rows = estimates[estimates["analysis"].str.startswith("accuracy/")]
-    shown = rows.assign(term=rows["analysis"].str.replace("accuracy/", "") + ": " + rows["term"])
+    whose = rows["analysis"].str.replace("accuracy/", "")
+    shown = rows.assign(term=whose + ": " + _in_words(rows)["term"])
     first = next(iter(risks.values()))
     return [
         Section(
