@@ -20,10 +20,11 @@ from spinecast.stages.settings import (
 PAPER = FollowUpSettings(
     preparation=Preparation(shape=(512, 512), equalisation="clahe"),  # Diff-X: 512 x 512; CLAHE
     networks="paper",  # Stable Diffusion structure; EfficientNet-B4
-    # lengths and batches of the generator: not reported; ours. Rate: Stable Diffusion's 1e-4
-    autoencoder=TrainingSettings(steps=200_000, batch_size=16, learning_rate=1e-4),
+    # lengths and batches of the generator: not reported; ours, such that one card of 80 GB
+    # holds them in 32-bit floats. Rate: Stable Diffusion's 1e-4
+    autoencoder=TrainingSettings(steps=200_000, batch_size=4, learning_rate=1e-4),
     structure=TrainingSettings(steps=200_000, batch_size=32, learning_rate=1e-4),
-    prompt=TrainingSettings(steps=200_000, batch_size=32, learning_rate=1e-4),
+    prompt=TrainingSettings(steps=200_000, batch_size=16, learning_rate=1e-4),
     scorer=TrainingSettings(  # public VERTE-X code: Adam 1e-4, batch 30, at most 100 epochs
         steps=18_500, batch_size=30, learning_rate=1e-4, ema=0.0
     ),
@@ -62,7 +63,7 @@ WEIGHTS = replace(
     DEMO,
     structure=replace(DEMO.structure, steps=2_000, batch_size=32),
     prompt=replace(DEMO.prompt, steps=3_400, batch_size=64),
-    scorer=replace(DEMO.scorer, steps=5_000),
+    scorer=replace(DEMO.scorer, steps=4_000),
     cohort=CohortSettings(fractions=(0.92, 0.04, 0.04), folds=1),
 )
 
