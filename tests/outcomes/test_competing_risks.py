@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from spinecast.errors import SpinecastError
-from spinecast.outcomes import cumulative_incidence, kaplan_meier
+from spinecast.outcomes import cumulative_incidence, gray_test, kaplan_meier, log_rank
 from spinecast.outcomes.competing_risks import incidence_influence
 from spinecast.outcomes.inputs import survival_columns
 
@@ -106,3 +106,59 @@ def test_the_frame_has_one_row_per_time():
     curve = cumulative_incidence(s.duration, s.event, conf_type="plain")
     assert len(curve.to_frame()) == curve.times.size
     assert curve.ci_low.min() >= 0
+
+
+def grouped(seed: int, *, effect: float = 0.0):
+    """People of three groups; the first has the event more often by ``effect``."""
+    rng = np.random.default_rng(seed)
+    group = rng.integers(0, 3, 600)
+    event = rng.exponential(8 * np.exp(-effect * (group == 0)))
+    death, end = rng.exponential(10, 600), rng.uniform(1, 12, 600)
+    years = np.minimum.reduce([event, death, end])
+    return years, np.where(years == event, 1, np.where(years == death, 2, 0)), group
+
+
+def test_grays_test_does_not_care_for_order_names_or_clock():
+    years, event, group = grouped(1, effect=0.3)
+    found = gray_test(years, event, group)
+    shuffled = np.random.default_rng(2).permutation(len(years))
+    named = np.array(["x", "a", "m"])[group]
+    for again in (
+        gray_test(years[shuffled], event[shuffled], group[shuffled]),
+        gray_test(years, event, named),
+        gray_test(np.exp(years), event, group),
+    ):
+        assert again.statistic == pytest.approx(found.statistic, rel=1e-9)
+    assert found.degrees_of_freedom == 2
+    assert found.observed.sum() == pytest.approx(found.expected.sum())
+    assert found.to_frame()["estimate"].iloc[0] > 1
+
+
+def test_grays_test_sees_incidence_where_the_log_rank_test_sees_rates():
+    """One group dies early: its rate of events is the others', its incidence is not."""
+    rng = np.random.default_rng(3)
+    group = rng.integers(0, 2, 4000)
+    event = rng.exponential(10, 4000)
+    death = rng.exponential(np.where(group == 1, 2.0, 40.0))
+    years = np.minimum.reduce([event, death, rng.uniform(3, 12, 4000)])
+    code = np.where(years == event, 1, np.where(years == death, 2, 0))
+    assert log_rank(years, code, group).p_value > 0.01
+    assert gray_test(years, code, group).p_value < 1e-10
+
+
+def test_without_deaths_grays_test_is_nearly_the_log_rank_test():
+    years, event, group = grouped(4, effect=0.4)
+    alive = np.where(event == 2, 0, event)
+    assert gray_test(years, alive, group).statistic == pytest.approx(
+        log_rank(years, alive, group).statistic, rel=0.05
+    )
+
+
+def test_grays_test_refuses_what_it_cannot_answer():
+    years, event, group = grouped(5)
+    with pytest.raises(SpinecastError, match="SC-601"):
+        gray_test(years, np.where(event == 1, 0, event), group)
+    with pytest.raises(SpinecastError, match="SC-602"):
+        gray_test(years, event, np.zeros(600))
+    with pytest.raises(SpinecastError, match="SC-610"):
+        gray_test(years, event, group, cause=3)
