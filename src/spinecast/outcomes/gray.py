@@ -10,6 +10,7 @@ import pandas as pd
 
 from spinecast.errors import error
 from spinecast.outcomes.inputs import (
+    BoolArray,
     FloatArray,
     IntArray,
     SurvivalColumns,
@@ -70,6 +71,8 @@ def gray_test(
 
     The log-rank test compares how fast the living have the event; this test compares who
     will have had it, so that a group of whom many die first counts as having less of it.
+    Followed until nearly nobody of a group is alive, it loses power: the variance is then
+    that of the last few.
 
     Parameters
     ----------
@@ -97,19 +100,13 @@ def gray_test(
     if len(labels) < 2:
         raise error("SC-602", expected="two or more groups", got=str(len(labels)), where="group")
     require_events(np.sum(columns.event == cause))
-    stratum = np.zeros(len(columns), dtype=np.int64)
-    if strata is not None:
-        stratum = label_codes(strata, "strata", length=len(columns))[0]
     count = len(labels)
-    observed, expected = np.zeros(count), np.zeros(count)
-    variance = np.zeros((count, count))
-    for s in range(int(stratum.max()) + 1):
-        inside = stratum == s
+    observed, expected, variance = np.zeros(count), np.zeros(count), np.zeros((count, count))
+    for inside in _strata(strata, len(columns)):
         part = SurvivalColumns(columns.duration[inside], columns.event[inside])
-        if not (part.event == cause).any():
-            continue
-        seen, awaited, spread = _sums(part, codes[inside], count, cause=cause, rho=rho)
-        observed, expected, variance = observed + seen, expected + awaited, variance + spread
+        if (part.event == cause).any():
+            seen, awaited, spread = _sums(part, codes[inside], count, cause=cause, rho=rho)
+            observed, expected, variance = observed + seen, expected + awaited, variance + spread
     gap, own = (observed - expected)[:-1], variance[:-1, :-1]
     test = chi_square(float(gap @ np.linalg.pinv(own) @ gap), int(np.linalg.matrix_rank(own)))
     return GrayTest(
@@ -117,6 +114,13 @@ def gray_test(
         groups=labels, n=np.bincount(codes, minlength=count),
         observed=observed, expected=expected,
     )  # fmt: skip
+
+
+def _strata(strata: Any, length: int) -> list[BoolArray]:
+    if strata is None:
+        return [np.ones(length, dtype=bool)]
+    codes, labels = label_codes(strata, "strata", length=length)
+    return [codes == number for number in range(len(labels))]
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,7 @@ def estimate_outcomes(
         for name in table.scores
     ]
     work += [
-        (f"comparison/{a} - {b}", partial(_add_comparison, answers, question, a, b))
+        (f"comparison/{a} - {b}", partial(_add_comparison, answers, question, (a, b)))
         for a, b in combinations(table.scores, 2)
     ]
     for name in table.scores:
@@ -179,7 +179,8 @@ def _auroc(table: OutcomeTable, score: np.ndarray, question: Question) -> Any:
     )  # fmt: skip
 
 
-def _add_comparison(answers: _Answers, question: Question, a: str, b: str) -> None:
+def _add_comparison(answers: _Answers, question: Question, pair: tuple[str, str]) -> None:
+    a, b = pair
     table, analysis = answers.table, f"comparison/{a} - {b}"
     compare = partial(
         compare_concordance, table.duration, table.event, table.scores[a],

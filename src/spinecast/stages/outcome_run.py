@@ -14,7 +14,7 @@ from spinecast.files import write_json, write_table, write_text
 from spinecast.report import render_page
 from spinecast.stages.outcome_estimates import Question, Unanswered, estimate_outcomes
 from spinecast.stages.outcome_page import outcome_sections
-from spinecast.stages.outcome_table import OutcomeColumns, read_outcomes
+from spinecast.stages.outcome_table import OutcomeColumns, OutcomeTable, read_outcomes
 
 
 @dataclass(frozen=True)
@@ -67,19 +67,11 @@ def describe_outcomes(
         As :func:`~spinecast.stages.outcome_table.read_outcomes`; SC-706 for horizons that are
         not positive, a score named twice, or scores outside 0 to 1 taken as risks.
     """
-    if not question.times or min(question.times) <= 0:
-        raise error("SC-706", expected="times above 0", got=str(question.times), where="times")
-    if len(set(columns.scores)) < len(columns.scores):
-        raise error("SC-706", expected="different scores", got="one twice", where="score")
+    _require_sense(columns, question)
     progress(0.0, "reading")
     table = read_outcomes(path, columns)
     if question.risk_at is not None:
-        for name, values in table.scores.items():
-            if values.min() < 0 or values.max() > 1:
-                raise error(
-                    "SC-706", expected="risks in 0..1 with --risk-at",
-                    got=f"{values.min():g} to {values.max():g}", where=name,
-                )  # fmt: skip
+        _require_risks(table)
     estimates, missing = estimate_outcomes(table, question, progress=progress)
     write_table(out / "estimates.csv", estimates)
     write_table(out / "excluded.csv", table.excluded)
@@ -104,3 +96,19 @@ def describe_outcomes(
         ),
     )  # fmt: skip
     return OutcomesSummary(table.given, len(table), estimates, missing, page)
+
+
+def _require_sense(columns: OutcomeColumns, question: Question) -> None:
+    if not question.times or min(question.times) <= 0:
+        raise error("SC-706", expected="times above 0", got=str(question.times), where="times")
+    if len(set(columns.scores)) < len(columns.scores):
+        raise error("SC-706", expected="different scores", got="one twice", where="score")
+
+
+def _require_risks(table: OutcomeTable) -> None:
+    for name, values in table.scores.items():
+        if values.min() < 0 or values.max() > 1:
+            raise error(
+                "SC-706", expected="risks in 0..1 with --risk-at",
+                got=f"{values.min():g} to {values.max():g}", where=name,
+            )  # fmt: skip
