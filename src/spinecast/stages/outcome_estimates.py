@@ -208,7 +208,7 @@ def _per_sd(table: OutcomeTable, name: str) -> pd.DataFrame:
 def _add_hazard(answers: _Answers, name: str) -> None:
     table, analysis = answers.table, f"hazard/{name}"
     fit = cox(table.duration, table.event, _per_sd(table, name), cluster=table.person)
-    _add_ratio(answers, analysis, "hazard_ratio_per_sd", fit.to_frame())
+    _add_ratio(answers, analysis, fit.to_frame())
     test = fit.likelihood_ratio
     answers.add(analysis, "likelihood_ratio", test.statistic, p_value=test.p_value)
     proportional = fit.proportional_hazards_test().iloc[0]
@@ -221,13 +221,15 @@ def _add_hazard(answers: _Answers, name: str) -> None:
 def _add_subdistribution(answers: _Answers, name: str) -> None:
     table = answers.table
     fit = fine_gray(table.duration, table.event, _per_sd(table, name), cluster=table.person)
-    _add_ratio(answers, f"subdistribution/{name}", "hazard_ratio_per_sd", fit.to_frame())
+    _add_ratio(answers, f"subdistribution/{name}", fit.to_frame())
 
 
-def _add_ratio(answers: _Answers, analysis: str, term: str, frame: pd.DataFrame) -> None:
+def _add_ratio(answers: _Answers, analysis: str, frame: pd.DataFrame) -> None:
     row = frame.iloc[0]
     limits = (row["ci_low"], row["ci_high"])
-    answers.add(analysis, term, row["estimate"], interval=limits, p_value=row["p_value"])
+    answers.add(
+        analysis, "hazard_ratio_per_sd", row["estimate"], interval=limits, p_value=row["p_value"]
+    )
 
 
 def _add_accuracy(answers: _Answers, question: Question, name: str) -> None:
