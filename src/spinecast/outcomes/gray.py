@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from spinecast.errors import error
 from spinecast.outcomes.inputs import (
@@ -20,42 +19,12 @@ from spinecast.outcomes.inputs import (
     survival_columns,
 )
 from spinecast.outcomes.intervals import chi_square
+from spinecast.outcomes.survival import LogRank
 
 
 @dataclass(frozen=True)
-class GrayTest:
-    """A test of equal cumulative incidence.
-
-    Attributes
-    ----------
-    statistic, degrees_of_freedom, p_value
-        Chi-square test.
-    groups
-        Labels, sorted.
-    n, observed, expected
-        People, events seen, and events expected were the subdistribution hazards equal.
-    """
-
-    statistic: float
-    degrees_of_freedom: int
-    p_value: float
-    groups: tuple[Any, ...]
-    n: IntArray
-    observed: FloatArray
-    expected: FloatArray
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return one row per group; ``estimate`` is observed / expected."""
-        return pd.DataFrame(
-            {
-                "group": list(self.groups),
-                "n": self.n,
-                "observed": self.observed,
-                "expected": self.expected,
-                "estimate": self.observed / self.expected,
-                "p_value": self.p_value,
-            }
-        )
+class GrayTest(LogRank):
+    """Gray's test: as :class:`LogRank`, ``expected`` under equal subdistribution hazards."""
 
 
 def gray_test(
