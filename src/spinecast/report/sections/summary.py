@@ -76,22 +76,28 @@ def _tile(row: HeadlineRow) -> dict[str, str]:
 
 
 def _frame(rows: Sequence[HeadlineRow]) -> pd.DataFrame:
-    columns = ["measure", "estimate", "naive alternative", "target", "verdict", "n", "comment"]
+    columns = ["measure", "estimate", "naive alternative", "target", "verdict", "n"]
     return pd.DataFrame(
         [
             (
-                row.label,
+                _label(row),
                 write_estimate(row.estimate, null=row.null),
                 _beside(row) or MISSING,
                 _target_words(row) or MISSING,
                 _chip(row),
                 write_number(row.estimate.n, 0),
-                row.comment,
             )
             for row in rows
         ],
         columns=columns,
     )
+
+
+def _label(row: HeadlineRow) -> str | Markup:
+    """Return the label, the comment beneath it: a column of its own would not fit the page."""
+    if not row.comment:
+        return row.label
+    return Markup('{}<br><span class="remark">{}</span>').format(row.label, row.comment)
 
 
 def _chip(row: HeadlineRow) -> str | Markup:
