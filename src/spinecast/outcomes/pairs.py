@@ -1,8 +1,7 @@
 """Counting comparable pairs in O(n log n), person by person.
 
-A wavelet matrix (the ranks' bits, highest first, each level stably split into
-zeros and ones) answers "how much weight among the first k values lies below
-v" for many (k, v) at once, with nothing but cumulative sums.
+A Fenwick tree over the ranks answers "how much weight among the first k values lies below
+v" while the values are put in one by one.
 """
 
 from __future__ import annotations
@@ -31,22 +30,18 @@ def weight_below(
     ndarray
         Shape (q,).
     """
-    ceiling = int(ranks.max(initial=0)) + 1
-    bits, threshold = ceiling.bit_length(), np.minimum(threshold, ceiling)
-    low, high = np.zeros_like(prefix), prefix.copy()
-    total = np.zeros(prefix.size)
-    for bit in range(bits - 1, -1, -1):
-        ones = (ranks >> bit) & 1
-        zeros_before = np.concatenate([[0], np.cumsum(1 - ones)])
-        zero_weight = np.concatenate([[0.0], np.cumsum(weights * (1 - ones))])
-        up = ((threshold >> bit) & 1).astype(bool)
-        total += np.where(up, zero_weight[high] - zero_weight[low], 0.0)
-        count = zeros_before[-1]
-        low = np.where(up, count + low - zeros_before[low], zeros_before[low])
-        high = np.where(up, count + high - zeros_before[high], zeros_before[high])
-        split = np.argsort(ones, kind="stable")
-        ranks, weights = ranks[split], weights[split]
-    return total
+    # imported here: the room itself loads without numba, which takes half a second
+    from spinecast.outcomes.fenwick import sums_below
+
+    found: FloatArray = sums_below(
+        ranks,
+        weights.astype(np.float64),
+        np.argsort(prefix, kind="stable"),
+        prefix,
+        threshold,
+        int(ranks.max(initial=0)) + 1,
+    )
+    return found
 
 
 @dataclass(frozen=True)
