@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -291,10 +292,13 @@ def outcomes(
     columns = OutcomeColumns(duration, event, tuple(score), person=person, unit=unit)
     question = Question(_numbers(times), risk_at=risk_at, seed=seed)
     with open_listener(console, as_json=False) as listener:
+        started = time.monotonic()
         listener.stage_started("outcomes")
         found = describe_outcomes(
             table, columns, question, out=out, progress=listener.stage_progress
         )
+        seconds = time.monotonic() - started
+        listener.stage_finished("outcomes", seconds=seconds, kept=False)
     _print_outcomes(found)
 
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image as Picture
 from typer.testing import CliRunner
@@ -19,7 +20,7 @@ from spinecast.studies import open_study
 RUNNER = CliRunner()
 COMMANDS = [
     "studies", "doctor", "simulate", "ingest", "run", "status", "predict", "report", "export",
-    "explain",
+    "explain", "outcomes",
 ]  # fmt: skip
 
 
@@ -103,3 +104,21 @@ def test_doctor_reports_decoders_memory_and_that_no_network_is_used() -> None:
     output = " ".join(RUNNER.invoke(app, ["doctor"]).output.split())
     for words in ("Python", "torch", "JPEG 2000", "memory", "none used"):
         assert words in output
+
+
+def test_outcomes_prints_its_comparison_and_where_the_page_is(tmp_path):
+    rng = np.random.default_rng(1)
+    new, years = rng.normal(size=200), rng.exponential(5, 200)
+    table = pd.DataFrame({"years": years, "status": 1, "new": new - years, "old": new})
+    table.to_csv(tmp_path / "t.csv", index=False)
+    words = ["outcomes", "--table", str(tmp_path / "t.csv"), "--duration", "years", "--event",
+             "status", "--score", "new", "--score", "old", "--times", "2,5",
+             "--out", str(tmp_path / "out")]  # fmt: skip
+    result = RUNNER.invoke(app, words)
+    assert result.exit_code == 0, result.output
+    assert "200 of 200 used" in result.output
+    assert (tmp_path / "out/index.html").is_file()
+    shown = pd.read_csv(tmp_path / "out/estimates.csv")
+    assert (shown["analysis"] == "comparison/new - old").any()
+    wrong = RUNNER.invoke(app, [*words, "--times", "two"])
+    assert "SC-706" in str(wrong.exception)
