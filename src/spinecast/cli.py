@@ -277,7 +277,6 @@ def outcomes(
         float | None,
         typer.Option(help="The scores are predicted risks by this year: judge them as such."),
     ] = None,
-    seed: SeedOption = 1,
 ) -> None:
     """Judge scores by what happened: AUROC over time, c-index, paired tests, hazard ratios.
 
@@ -290,7 +289,7 @@ def outcomes(
     from spinecast.stages.outcome_table import OutcomeColumns
 
     columns = OutcomeColumns(duration, event, tuple(score), person=person, unit=unit)
-    question = Question(_numbers(times), risk_at=risk_at, seed=seed)
+    question = Question(_numbers(times), risk_at=risk_at)
     with open_listener(console, as_json=False) as listener:
         started = time.monotonic()
         listener.stage_started("outcomes")

@@ -42,13 +42,10 @@ class Question:
     risk_at
         Years at which the scores are predicted risks (probabilities); None where they are
         scores of any scale, for which calibration and Brier score mean nothing.
-    seed
-        Of the bootstrap about the cut-point.
     """
 
     times: tuple[float, ...]
     risk_at: float | None = None
-    seed: int = 1
 
 
 @dataclass(frozen=True)
@@ -107,7 +104,7 @@ def estimate_outcomes(
         if question.risk_at is not None:
             work.append((f"accuracy/{name}", partial(_add_accuracy, answers, question, name)))
     first = next(iter(table.scores))
-    work.append((f"cutpoint/{first}", partial(_add_cutpoint, answers, question, first)))
+    work.append((f"cutpoint/{first}", partial(_add_cutpoint, answers, first)))
     for place, (analysis, add) in enumerate(work):
         progress(place / len(work), analysis)
         answers.take(analysis, add)
@@ -132,17 +129,17 @@ def _within_follow_up(answers: _Answers, question: Question) -> Question:
 
 def _add_incidence(answers: _Answers, question: Question) -> None:
     table = answers.table
-    died = (table.event == _DEATH).any()
     survival = kaplan_meier(table.duration, table.event == 1)
+    died = (table.event == _DEATH).any()
+    incidence = cumulative_incidence(table.duration, table.event) if died else None
     for t in question.times:
         event_free, (low, high) = survival.at(t), survival.ci_at(t)
         answers.add(
             "incidence", f"one_minus_kaplan_meier_{t:g}y", 1 - event_free,
             interval=(1 - high, 1 - low),
         )  # fmt: skip
-        if died:
-            curve = cumulative_incidence(table.duration, table.event)
-            answers.add("incidence", f"risk_{t:g}y", curve.at(t), interval=curve.ci_at(t))
+        if incidence is not None:
+            answers.add("incidence", f"risk_{t:g}y", incidence.at(t), interval=incidence.ci_at(t))
 
 
 def _add_discrimination(answers: _Answers, question: Question, name: str) -> None:
@@ -248,9 +245,7 @@ def _add_accuracy(answers: _Answers, question: Question, name: str) -> None:
     answers.add(analysis, "calibration_ici", found.ici)
 
 
-def _add_cutpoint(answers: _Answers, question: Question, name: str) -> None:
+def _add_cutpoint(answers: _Answers, name: str) -> None:
     table = answers.table
-    found = cutpoint_log_rank(
-        table.duration, table.event, table.scores[name], method="lau94", seed=question.seed
-    )
+    found = cutpoint_log_rank(table.duration, table.event, table.scores[name], method="lau94")
     answers.add(f"cutpoint/{name}", "cutpoint", found.cutpoint, p_value=found.p_value)

@@ -10,7 +10,6 @@ import pandas as pd
 from spinecast.errors import StatisticsError
 from spinecast.outcomes import (
     calibration,
-    cumulative_incidence,
     decision_curve,
     kaplan_meier,
     log_rank,
@@ -24,6 +23,7 @@ from spinecast.report.goods import CurveData, Estimate, ForestRow
 from spinecast.report.tables import estimates_table, frame_table
 from spinecast.stages.outcome_estimates import Question, Unanswered
 from spinecast.stages.outcome_table import OutcomeTable
+from spinecast.stages.risk_curves import incidence_curve, naive_risk_curve, survival_curve
 
 _DEATH = 2
 _THIRDS = ("lowest third", "middle third", "highest third")
@@ -112,24 +112,15 @@ def _median_follow_up(table: OutcomeTable) -> str:
     return f"{median:.1f} years" if np.isfinite(median) else "is not reached"
 
 
-def _steps(times: np.ndarray, *columns: np.ndarray, start: float) -> list[np.ndarray]:
-    return [np.r_[0.0, times], *(np.r_[start, column] for column in columns)]
-
-
 def _incidence(table: OutcomeTable, estimates: pd.DataFrame) -> Section:
     ticks = _ticks(table)
-    naive = kaplan_meier(table.duration, table.event == 1)
-    x, y, low, high = _steps(
-        naive.times, 1 - naive.survival, 1 - naive.ci_high, 1 - naive.ci_low, start=0.0
-    )
-    at_risk = tuple(int((table.duration >= t).sum()) for t in ticks)
     died = (table.event == _DEATH).any()
     name = "1 − Kaplan-Meier" if died else "risk"
-    curves = [CurveData(name, x, y, low, high, risk_times=ticks, at_risk=at_risk)]
+    naive = naive_risk_curve(name, table.duration, table.event, times=ticks)
+    curves = [naive]
     if died and (table.event == 1).any():
-        real = cumulative_incidence(table.duration, table.event)
-        x, y, low, high = _steps(real.times, real.incidence, real.ci_low, real.ci_high, start=0.0)
-        curves.insert(0, CurveData("cumulative incidence", x, y, low, high, ticks, at_risk))
+        real = incidence_curve("cumulative incidence", table.duration, table.event, times=ticks)
+        curves = [real, naive]
     return Section(
         title="Risk over time", anchor="risk", group="Who",
         figures=(draw_survival(curves, ylabel="had the event", simulated=False),),
@@ -155,12 +146,7 @@ def _thirds(table: OutcomeTable, name: str) -> Section:
         own = group == place
         if not own.any():
             continue
-        curve = kaplan_meier(table.duration[own], table.event[own] == 1)
-        x, y, low, high = _steps(
-            curve.times, curve.survival, curve.ci_low, curve.ci_high, start=1.0
-        )
-        at_risk = tuple(int((table.duration[own] >= t).sum()) for t in ticks)
-        curves.append(CurveData(words, x, y, low, high, risk_times=ticks, at_risk=at_risk))
+        curves.append(survival_curve(words, table.duration[own], table.event[own], times=ticks))
     note = ""
     if len(curves) > 1:
         test = log_rank(table.duration, table.event, group)

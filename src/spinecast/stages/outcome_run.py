@@ -90,7 +90,7 @@ def describe_outcomes(
                 "people look better here than they are.",
                 "facts": {
                     "table": path.name, "duration": f"{columns.duration} ({columns.unit})",
-                    "event": columns.event, "seed": question.seed, "version": __version__,
+                    "event": columns.event, "version": __version__,
                 },
             },
         ),

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 
 from spinecast.files import read_json
-from spinecast.outcomes import cumulative_incidence, kaplan_meier
 from spinecast.report.digits import write_count, write_interval, write_number, write_p, write_share
 from spinecast.report.goods import CurveData, ForestRow
 from spinecast.report.parts import Section
 from spinecast.report.sections import risk_groups_section, trajectories_section
 from spinecast.report.tables import frame_table
+from spinecast.stages.risk_curves import incidence_curve, survival_curve
 from spinecast.stages.saved_run import AbsentError, SavedRun
 
 GROUPS = ("LL", "LH", "HIGH")
@@ -33,10 +33,16 @@ def risk_groups(saved: SavedRun) -> Section:
     """Show Kaplan-Meier and incidence curves, numbers at risk, hazard ratios, cut-offs."""
     people = _grouped_people(saved)
     times = _times(people)
-    curves = [_survival(people[people["group"] == g], g, times) for g in _present(people)]
+    groups = {g: people[people["group"] == g] for g in _present(people)}
+    curves = [
+        survival_curve(g, own["duration"], own["event"], times=times) for g, own in groups.items()
+    ]
     incidence = []
     if (people["event"] == _DEATH).any():
-        incidence = [_incidence(people[people["group"] == g], g, times) for g in _present(people)]
+        incidence = [
+            incidence_curve(g, own["duration"], own["event"], times=times)
+            for g, own in groups.items()
+        ]
     section = risk_groups_section(
         curves,
         forest_rows(saved),
@@ -82,36 +88,6 @@ def _times(people: pd.DataFrame) -> tuple[float, ...]:
     last = float(people["duration"].max())
     step = 1.0 if last <= 6 else 2.0 if last <= 16 else 5.0
     return tuple(float(t) for t in np.arange(0.0, last + 1e-9, step))
-
-
-def _survival(people: pd.DataFrame, label: str, times: tuple[float, ...]) -> CurveData:
-    curve = kaplan_meier(people["duration"], people["event"] == 1)
-    return CurveData(
-        label,
-        np.r_[0.0, curve.times],
-        np.r_[1.0, curve.survival],
-        np.r_[1.0, curve.ci_low],
-        np.r_[1.0, curve.ci_high],
-        risk_times=times,
-        at_risk=_at_risk(people, times),
-    )
-
-
-def _incidence(people: pd.DataFrame, label: str, times: tuple[float, ...]) -> CurveData:
-    curve = cumulative_incidence(people["duration"], people["event"])
-    return CurveData(
-        label,
-        np.r_[0.0, curve.times],
-        np.r_[0.0, curve.incidence],
-        np.r_[0.0, curve.ci_low],
-        np.r_[0.0, curve.ci_high],
-        risk_times=times,
-        at_risk=_at_risk(people, times),
-    )
-
-
-def _at_risk(people: pd.DataFrame, times: tuple[float, ...]) -> tuple[int, ...]:
-    return tuple(int((people["duration"] >= t).sum()) for t in times)
 
 
 def forest_rows(saved: SavedRun) -> list[ForestRow]:
