@@ -64,8 +64,9 @@ def test_influence_is_the_derivative_in_a_persons_weight_also_through_the_censor
     columns = survival_columns(s.duration, s.event)
     curve = censoring_curve(columns)
     sets = subdistribution._lingering(columns, x, curve, ties="breslow")
-    top, fitted = maximise(lambda b: evaluate(sets, b), np.zeros(2), ("a", "b"))
-    influence = subdistribution._influence(sets, fitted, columns, curve=curve) @ top.inverse
+    top = maximise(lambda b: evaluate(sets, b), np.zeros(2), ("a", "b"))
+    influence = subdistribution._influence(sets, top.here, columns, curve=curve) @ top.inverse
+    influence /= sets.scale  # from covariates of unit spread to those given
     np.testing.assert_allclose(influence[person], (more - less) / 0.1, rtol=0.01, atol=2e-4)
 
 

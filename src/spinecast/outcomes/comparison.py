@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from spinecast.errors import error
 from spinecast.outcomes.inputs import (
@@ -135,12 +134,18 @@ def _binary(outcome: Any) -> np.ndarray:
 
 def _placements(label: np.ndarray, score: FloatArray) -> FloatArray:
     """Return each person's share of the other side that it is ordered rightly against."""
+    order = np.argsort(score)
+    case = label[order]
+    start = np.flatnonzero(np.concatenate([[True], np.diff(score[order]) > 0]))
+    cases = np.append(0, np.cumsum(case))
+    # Of each run of ties: the cases below it, and half of those within.
+    ends = np.append(start[1:], score.size)
+    below = np.repeat((cases[start] + cases[ends]) / 2, ends - start)
+    middle = np.repeat((start + ends) / 2, ends - start)
     placement = np.empty(score.size)
-    everybody = stats.rankdata(score)
-    for side in (label, ~label):
-        others = score.size - side.sum()
-        placement[side] = (everybody[side] - stats.rankdata(score[side])) / others
-    placement[~label] = 1.0 - placement[~label]
+    placement[order] = np.where(
+        case, (middle - below) / (score.size - cases[-1]), 1.0 - below / cases[-1]
+    )
     return placement
 
 

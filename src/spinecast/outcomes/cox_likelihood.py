@@ -8,11 +8,54 @@ sums w exp(eta) over the risk set. The information is summed person by person
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from spinecast.outcomes.inputs import BoolArray, FloatArray, IntArray
+
+# People worked on at once where values and covariates meet: fits the cache.
+BLOCK = 8_192
+
+
+def blocks(people: int) -> Iterator[slice]:
+    """Cut ``people`` rows into slices of at most BLOCK."""
+    return (slice(first, first + BLOCK) for first in range(0, people, BLOCK))
+
+
+@dataclass(frozen=True)
+class Joining:
+    """People in the order they are added up, and how many of them each question takes.
+
+    Attributes
+    ----------
+    order
+        Sorted people, shape (k,).
+    marks
+        The different counts asked for, ascending.
+    places
+        Of each question about each group: which mark, shape (questions, g).
+    """
+
+    order: IntArray
+    marks: IntArray
+    places: IntArray
+
+    @staticmethod
+    def of(order: IntArray, *counts: IntArray) -> Joining:
+        """Ask for the first ``counts`` (g,) people of ``order``, once or more."""
+        marks, places = np.unique(np.concatenate(counts), return_inverse=True)
+        return Joining(order, marks, places.reshape(len(counts), -1))
+
+    def moments(self, x: FloatArray, weight: FloatArray) -> list[FloatArray]:
+        """Sum ``weight`` and weight times ``x`` (n, p): one array (g, 1 + p) per question."""
+        # imported here: the room itself loads without numba, which takes half a second
+        from spinecast.outcomes.cox_sums import running_moments
+
+        found = running_moments(x, weight, self.order, self.marks)
+        return [found[place] for place in self.places]
 
 
 @dataclass(frozen=True)
@@ -28,11 +71,14 @@ class RiskSets:
     order
         Original row of each sorted person, shape (n,).
     covariates, weight, event
-        Sorted, shapes (n, p), (n,), (n,).
-    start, stop
-        Risk set of each group as a range of sorted people, shape (g,).
-    entry_order, entry_start, entry_stop
-        People by entry, and the range of them not yet entered, per group.
+        Sorted, shapes (n, p), (n,), (n,); covariates with mean 0 and spread 1.
+    mean, scale
+        What was taken from the covariates, and what they were divided by, shape (p,).
+    joined
+        Who is under observation at each group's time or later, in its own stratum and later
+        strata, and in later strata alone.
+    waiting
+        The same of those who have not yet entered; None without late entry.
     group
         Of each death (sorted people with an event): its group, shape (d,).
     group_time, group_stratum, deaths
@@ -45,11 +91,10 @@ class RiskSets:
     covariates: FloatArray
     weight: FloatArray
     event: BoolArray
-    start: IntArray
-    stop: IntArray
-    entry_order: IntArray | None
-    entry_start: IntArray
-    entry_stop: IntArray
+    mean: FloatArray
+    scale: FloatArray
+    joined: Joining
+    waiting: Joining | None
     first_group: IntArray
     end_group: IntArray
     group: IntArray
@@ -63,24 +108,36 @@ class RiskSets:
     @property
     def groups(self) -> int:
         """Number of distinct event times over all strata."""
-        return int(self.start.size)
+        return int(self.group_time.size)
 
-    def risk_sums(self, values: FloatArray) -> FloatArray:
-        """Sum ``values`` (n,) or (n, k) over each group's risk set."""
-        totals = _suffix_sums(values)
-        sums = totals[self.start] - totals[self.stop]
-        if self.entry_order is not None:
-            waiting = _suffix_sums(values[self.entry_order])
-            sums = sums - (waiting[self.entry_start] - waiting[self.entry_stop])
+    @cached_property
+    def dying(self) -> IntArray:
+        """Sorted people with an event, shape (d,)."""
+        return np.flatnonzero(self.event)
+
+    @cached_property
+    def pull(self) -> FloatArray:
+        """Weighted sum of the covariates of the dying, shape (p,)."""
+        pull: FloatArray = self.weight[self.dying] @ self.covariates[self.dying]
+        return pull
+
+    def risk_moments(self, risk: FloatArray) -> FloatArray:
+        """Sum ``risk`` (n,) and risk times covariates over risk sets, shape (g, 1 + p)."""
+        later, elsewhere = self.joined.moments(self.covariates, risk)
+        sums: FloatArray = later - elsewhere
+        if self.waiting is not None:
+            later, elsewhere = self.waiting.moments(self.covariates, risk)
+            sums -= later - elsewhere
         return sums
 
-    def death_sums(self, values: FloatArray) -> FloatArray:
-        """Sum the deaths' ``values`` (d,) or (d, k) within each group."""
-        if values.ndim == 1:
-            return np.bincount(self.group, weights=values, minlength=self.groups)
-        return np.column_stack(
-            [np.bincount(self.group, weights=v, minlength=self.groups) for v in values.T]
+    def death_moments(self, risk: FloatArray) -> FloatArray:
+        """Sum ``risk`` (n,) and risk times covariates over each group's deaths, (g, 1 + p)."""
+        from spinecast.outcomes.cox_sums import group_moments
+
+        moments: FloatArray = group_moments(
+            self.covariates, risk, self.dying, self.group, self.groups
         )
+        return moments
 
     def term_sums(self, values: FloatArray) -> FloatArray:
         """Sum the terms' ``values`` (terms,) or (terms, k) within each group."""
@@ -94,7 +151,11 @@ class RiskSets:
         """Sum ``per_group`` (g,) or (g, k) over the groups in which each person was at risk."""
         zero = np.zeros((1, *per_group.shape[1:]))
         running = np.concatenate([zero, np.cumsum(per_group, axis=0)])
-        return running[self.end_group] - running[self.first_group]
+        total = np.empty((self.order.size, *per_group.shape[1:]))
+        for people in blocks(self.order.size):
+            total[people] = running[self.end_group[people]]
+            total[people] -= running[self.first_group[people]]
+        return total
 
 
 @dataclass(frozen=True)
@@ -130,7 +191,7 @@ def build_risk_sets(
     weights: FloatArray,
     ties: str,
 ) -> RiskSets:
-    """Sort the data once and locate every risk set."""
+    """Sort and standardise the data once, and locate every risk set."""
     stamps = duration if entry is None else np.concatenate([duration, entry])
     distinct, rank = np.unique(stamps, return_inverse=True)
     span = distinct.size
@@ -142,20 +203,22 @@ def build_risk_sets(
     event, weight = happened[order], weights[order]
     group_key, group = np.unique(exit_key[event], return_inverse=True)
     next_stratum = (group_key // span + 1) * span
-    entry_order = None if entry is None else np.argsort(entry_key, kind="stable")
-    by_entry = np.sort(entry_key) if entry is not None else entry_key[:0]
+    waiting = None
+    if entry is not None:
+        late = np.argsort(-entry_key, kind="stable")
+        waiting = _from_the_end(late, entry_key[late][::-1], group_key, next_stratum)
     deaths = np.bincount(group, weights=weight[event], minlength=group_key.size)
     terms = _terms(group, deaths, ties)
+    mean, scale, z = _standardised(covariates, order)
     return RiskSets(
         order=order,
-        covariates=covariates[order],
+        covariates=z,
         weight=weight,
         event=event,
-        start=np.searchsorted(exit_key, group_key, side="left"),
-        stop=np.searchsorted(exit_key, next_stratum, side="left"),
-        entry_order=entry_order,
-        entry_start=np.searchsorted(by_entry, group_key, side="left"),
-        entry_stop=np.searchsorted(by_entry, next_stratum, side="left"),
+        mean=mean,
+        scale=scale,
+        joined=_from_the_end(np.arange(order.size)[::-1], exit_key, group_key, next_stratum),
+        waiting=waiting,
         first_group=np.searchsorted(group_key, entry_key, side="right"),
         end_group=np.searchsorted(group_key, exit_key, side="right"),
         group=group,
@@ -166,6 +229,28 @@ def build_risk_sets(
         term_fraction=terms[1],
         term_weight=terms[2],
     )
+
+
+def _standardised(x: FloatArray, order: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return means and spreads (p,), and the sorted columns with mean 0 and spread 1 (n, p)."""
+    mean = x.mean(axis=0)
+    z = x[order]
+    square = np.zeros_like(mean)
+    for people in blocks(len(z)):
+        z[people] -= mean
+        square += np.einsum("ij,ij->j", z[people], z[people])
+    scale = np.sqrt(square / len(z))
+    for people in blocks(len(z)):
+        z[people] /= scale
+    return mean, scale, z
+
+
+def _from_the_end(
+    order: IntArray, ascending: IntArray, group_key: IntArray, next_stratum: IntArray
+) -> Joining:
+    """Add up people from the last key to the first: those at or after each group, or stratum."""
+    since = [np.searchsorted(ascending, key, side="left") for key in (group_key, next_stratum)]
+    return Joining.of(order, *(ascending.size - place for place in since))
 
 
 def _terms(
@@ -182,27 +267,22 @@ def _terms(
 
 def evaluate(sets: RiskSets, coefficients: FloatArray) -> Likelihood:
     """Return the log partial likelihood and its derivatives at ``coefficients`` (p,)."""
-    x, event = sets.covariates, sets.event
-    eta = x @ coefficients
+    from spinecast.outcomes.cox_sums import term_means
+
+    eta = sets.covariates @ coefficients
     shift = float(eta.max())
     relative = np.exp(eta - shift)
     risk = sets.weight * relative
-    weighted = x * risk[:, None]
-    fraction = sets.term_fraction
-    at = sets.term_group
-    denominator = (sets.risk_sums(risk))[at] - fraction * sets.death_sums(risk[event])[at]
-    numerator = sets.risk_sums(weighted)[at]
-    if fraction.any():
-        numerator = numerator - fraction[:, None] * sets.death_sums(weighted[event])[at]
-    mean = numerator / denominator[:, None]
+    denominator, mean = term_means(
+        sets.risk_moments(risk), sets.death_moments(risk), sets.term_group, sets.term_fraction
+    )
     hazard = sets.term_weight / denominator
-    value = sets.weight[event] @ (eta[event] - shift) - sets.term_weight @ np.log(denominator)
-    gradient = sets.weight[event] @ x[event] - sets.term_weight @ mean
-    information = _information(sets, weighted, hazard, mean=mean, weight=sets.term_weight)
+    dying, weight = sets.dying, sets.weight[sets.dying]
+    value = weight @ (eta[dying] - shift) - sets.term_weight @ np.log(denominator)
     return Likelihood(
         float(value),
-        gradient,
-        information=information,
+        sets.pull - sets.term_weight @ mean,
+        information=_information(sets, risk, hazard, mean=mean, weight=sets.term_weight),
         relative_hazard=relative,
         shift=shift,
         term_hazard=hazard,
@@ -213,10 +293,9 @@ def evaluate(sets: RiskSets, coefficients: FloatArray) -> Likelihood:
 def weighted_information(sets: RiskSets, fitted: Likelihood, per_group: FloatArray) -> FloatArray:
     """Return the information (p, p), each event time's share times ``per_group`` (g,)."""
     at_term = per_group[sets.term_group]
-    weighted = sets.covariates * (sets.weight * fitted.relative_hazard)[:, None]
     return _information(
         sets,
-        weighted,
+        sets.weight * fitted.relative_hazard,
         fitted.term_hazard * at_term,
         mean=fitted.term_mean,
         weight=sets.term_weight * at_term,
@@ -225,7 +304,7 @@ def weighted_information(sets: RiskSets, fitted: Likelihood, per_group: FloatArr
 
 def _information(
     sets: RiskSets,
-    weighted: FloatArray,
+    risk: FloatArray,
     hazard: FloatArray,
     *,
     mean: FloatArray,
@@ -233,12 +312,13 @@ def _information(
 ) -> FloatArray:
     """Sum the covariance of covariates over terms: person by person, then less the means."""
     burden = sets.lived_through(sets.term_sums(hazard))
-    burden[sets.event] -= sets.term_sums(hazard * sets.term_fraction)[sets.group]
-    spread = mean.T @ (mean * weight[:, None])
-    information: FloatArray = weighted.T @ (sets.covariates * burden[:, None]) - spread
-    return information
+    burden[sets.dying] -= sets.term_sums(hazard * sets.term_fraction)[sets.group]
+    return _squares(sets.covariates, risk * burden) - _squares(mean, weight)
 
 
-def _suffix_sums(values: FloatArray) -> FloatArray:
-    zero = np.zeros((1, *values.shape[1:]))
-    return np.concatenate([np.cumsum(values[::-1], axis=0)[::-1], zero])
+def _squares(x: FloatArray, weight: FloatArray) -> FloatArray:
+    """Return x' diag(weight) x, shape (p, p), without a copy of ``x`` (n, p)."""
+    total = np.zeros((x.shape[1], x.shape[1]))
+    for rows in blocks(x.shape[0]):
+        total += x[rows].T @ (x[rows] * weight[rows, None])
+    return total

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats
 
-from spinecast.outcomes.cox_likelihood import Likelihood, RiskSets
+from spinecast.outcomes.cox_likelihood import Likelihood, RiskSets, blocks
 from spinecast.outcomes.inputs import FloatArray
 
 
@@ -15,24 +15,25 @@ def score_residuals(sets: RiskSets, fitted: Likelihood) -> FloatArray:
     The infinitesimal jackknife: times the inverse information it is the
     person's influence on the coefficients (weights not yet multiplied in).
     """
-    x, event, group = sets.covariates, sets.event, sets.group
+    dying, group = sets.dying, sets.group
     hazard, mean, fraction = fitted.term_hazard, fitted.term_mean, sets.term_fraction
     total = sets.lived_through(sets.term_sums(hazard))
-    total_mean = sets.lived_through(sets.term_sums(hazard[:, None] * mean))
+    residual = sets.lived_through(sets.term_sums(hazard[:, None] * mean))
     if fraction.any():
         # Deaths leave their own risk set by fractions (Efron).
-        spared = sets.term_sums(hazard * fraction)[group]
-        spared_mean = sets.term_sums((hazard * fraction)[:, None] * mean)[group]
-        total[event] -= spared
-        total_mean[event] -= spared_mean
-    residual = -fitted.relative_hazard[:, None] * (x * total[:, None] - total_mean)
-    residual[event] += x[event] - _mean_at_death(sets, fitted)
+        spared = hazard * fraction
+        total[dying] -= sets.term_sums(spared)[group]
+        residual[dying] -= sets.term_sums(spared[:, None] * mean)[group]
+    for rows in blocks(len(residual)):
+        residual[rows] -= sets.covariates[rows] * total[rows, None]
+        residual[rows] *= fitted.relative_hazard[rows, None]
+    residual[dying] += schoenfeld_residuals(sets, fitted)
     return residual
 
 
 def schoenfeld_residuals(sets: RiskSets, fitted: Likelihood) -> FloatArray:
     """Return covariates of each death minus their risk-set mean, shape (d, p)."""
-    return sets.covariates[sets.event] - _mean_at_death(sets, fitted)
+    return sets.covariates[sets.dying] - _mean_at_death(sets, fitted)
 
 
 def martingale_residuals(sets: RiskSets, fitted: Likelihood) -> FloatArray:

@@ -1,4 +1,4 @@
-"""The one compiled kernel of the room: prefix sums over ranks that are put in one by one."""
+"""Compiled: prefix sums over ranks that are put in one by one."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 from scipy import linalg
@@ -44,16 +44,26 @@ Point = TypeVar("Point", bound=Curved)
 
 
 @dataclass(frozen=True)
-class Maximum:
-    """Where the likelihood is largest, and the inverse information there."""
+class Maximum(Generic[Point]):
+    """Where the likelihood is largest.
+
+    Attributes
+    ----------
+    coefficients, inverse
+        Where it is, shape (p,), and the inverse information there, (p, p).
+    start, here
+        The likelihood where the search began and at the maximum.
+    """
 
     coefficients: FloatArray
     inverse: FloatArray
+    start: Point
+    here: Point
 
 
 def maximise(
     evaluate: Callable[[FloatArray], Point], start: FloatArray, names: tuple[str, ...]
-) -> tuple[Maximum, Point]:
+) -> Maximum[Point]:
     """Climb to the maximum of a concave log-likelihood in standardised covariates.
 
     Parameters
@@ -70,7 +80,8 @@ def maximise(
     StatisticsError
         SC-607 where columns are collinear, a coefficient runs away or steps run out.
     """
-    beta, here = start, evaluate(start)
+    beta, first = start, evaluate(start)
+    here = first
     for _ in range(MOST_STEPS):
         step = inverse_information(here.information, names) @ here.gradient
         decrement = float(step @ here.gradient)
@@ -78,7 +89,7 @@ def maximise(
         if decrement < SETTLED:
             inverse = inverse_information(here.information, names)
             _refuse_runaway(beta, inverse, names)
-            return Maximum(beta, inverse), here
+            return Maximum(beta, inverse, start=first, here=here)
     raise _failure(names, f"no convergence in {MOST_STEPS} steps")
 
 

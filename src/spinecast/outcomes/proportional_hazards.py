@@ -86,10 +86,10 @@ class CoxFit:
     @cached_property
     def concordance(self) -> Estimate:
         """Concordance of the linear predictor with the data it was fitted to."""
-        setting, data = self._data.setting, self._data
+        setting = self._data.setting
         return stratified_concordance(
             setting.columns,
-            ((setting.x - data.mean) / data.scale) @ data.standardised,
+            self.risk(setting.x),
             entry=setting.entry,
             stratum=setting.strata[0],
             cluster=setting.cluster,
@@ -109,7 +109,7 @@ class CoxFit:
         x, _ = number_table(columns, "covariates", length=rows)
         if x.shape[1] != len(self.coefficients):
             raise error("SC-606", expected=f"{len(self.coefficients)} columns", got=str(x.shape[1]))
-        return (x - self._data.mean) @ self.coefficients["coef"].to_numpy()
+        return (x - self._data.sets.mean) @ self.coefficients["coef"].to_numpy()
 
     def survival(self, covariates: Any, times: Any, *, stratum: Any = None) -> FloatArray:
         """Return predicted survival, shape (m, times); constant beyond the last event.
@@ -161,7 +161,7 @@ class CoxFit:
         require_option(transform, ("km", "rank", "identity", "log"), name="transform")
         sets, fitted = self._data.sets, self._data.fitted
         times = sets.group_time[sets.group]
-        curve = step_value_before(*self._data.curve, times, before_first=1)
+        curve = step_value_before(*_pooled_curve(self._data.setting), times, before_first=1)
         scale = scaled_time(times, transform, curve)
         scale = (scale - scale.mean()) / (np.ptp(scale) or 1.0)
         per_group = np.zeros(sets.groups)
@@ -197,15 +197,11 @@ class CoxFit:
 
 @dataclass(frozen=True)
 class _Data:
-    """What later questions to a fit need: data as given and sorted, derivatives, scaling."""
+    """What later questions to a fit need: data as given and sorted, derivatives."""
 
     setting: _Setting
-    standardised: FloatArray
     sets: RiskSets
     fitted: Likelihood
-    mean: FloatArray
-    scale: FloatArray
-    curve: tuple[FloatArray, FloatArray]
     clustered: bool
 
 
@@ -289,30 +285,20 @@ def _strata(strata: Any, length: int) -> tuple[IntArray, tuple[Any, ...]]:
 
 def _fit(setting: _Setting) -> CoxFit:
     columns, cluster = setting.columns, setting.cluster
-    mean, scale = setting.x.mean(axis=0), setting.x.std(axis=0)
-    z = (setting.x - mean) / scale
     sets = build_risk_sets(
-        columns.duration, columns.happened, z,
+        columns.duration, columns.happened, setting.x,
         entry=setting.entry, stratum=setting.strata[0], weights=setting.weight, ties=setting.ties,
     )  # fmt: skip
-    null = evaluate(sets, np.zeros(scale.size))
-    top, fitted = maximise(partial(evaluate, sets), np.zeros(scale.size), setting.names)
-    beta, model = top.coefficients, top.inverse
-    influence = (score_residuals(sets, fitted) * sets.weight[:, None]) @ model
-    robust = covariance(influence, None if cluster is None else cluster[sets.order])
+    scale = sets.scale
+    top = maximise(partial(evaluate, sets), np.zeros(scale.size), setting.names)
+    beta, model, null, fitted = top.coefficients, top.inverse, top.start, top.here
+    residuals = score_residuals(sets, fitted)
+    residuals *= sets.weight[:, None]
+    robust = model @ covariance(residuals, None if cluster is None else cluster[sets.order]) @ model
     used = model if cluster is None else robust
     pull = null.gradient
     score_statistic = float(pull @ inverse_information(null.information, setting.names) @ pull)
-    data = _Data(
-        setting,
-        beta,
-        sets=sets,
-        fitted=fitted,
-        mean=mean,
-        scale=scale,
-        curve=_pooled_curve(setting),
-        clustered=cluster is not None,
-    )
+    data = _Data(setting, sets=sets, fitted=fitted, clustered=cluster is not None)
     return CoxFit(
         coefficients=coefficient_table(
             setting.names,

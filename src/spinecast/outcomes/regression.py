@@ -59,9 +59,9 @@ def logistic(
     design = np.column_stack([np.ones(n), (x - mean) / scale])
     labels = ("intercept", *(names or tuple(f"x{i}" for i in range(p))))
     at = partial(_logistic_at, design, y, weight=weight, offset=shift)
-    top, here = maximise(at, np.zeros(p + 1), labels)
+    top = maximise(at, np.zeros(p + 1), labels)
     residual = weight * (y - special.expit(design @ top.coefficients + shift))
-    influence = (design * residual[:, None]) @ inverse_information(here.information, labels)
+    influence = (design * residual[:, None]) @ top.inverse
     back = np.eye(p + 1)
     back[0, 1:] = -mean / scale
     back[1:, 1:] = np.diag(1 / scale)

@@ -15,7 +15,13 @@ import numpy as np
 import pandas as pd
 
 from spinecast.outcomes.censoring import CensoringCurve, censoring_curve
-from spinecast.outcomes.cox_likelihood import Likelihood, RiskSets, build_risk_sets, evaluate
+from spinecast.outcomes.cox_likelihood import (
+    Joining,
+    Likelihood,
+    RiskSets,
+    build_risk_sets,
+    evaluate,
+)
 from spinecast.outcomes.cox_residuals import score_residuals
 from spinecast.outcomes.inputs import (
     FloatArray,
@@ -96,11 +102,15 @@ class _LingeringRiskSets(RiskSets):
     dead_before: IntArray
     remaining: FloatArray
 
-    def risk_sums(self, values: FloatArray) -> FloatArray:
-        lingering = _scale(self.dead_weight, values[self.dead])
-        zero = np.zeros((1, *values.shape[1:]))
-        running = np.concatenate([zero, np.cumsum(lingering, axis=0)])[self.dead_before]
-        return super().risk_sums(values) + _scale(self.remaining, running)
+    def moments_before(self, risk: FloatArray) -> FloatArray:
+        """Sum ``risk`` (n,) and risk times covariates over those who died before each group."""
+        weighted = np.zeros_like(risk)
+        weighted[self.dead] = self.dead_weight * risk[self.dead]
+        (moments,) = Joining.of(self.dead, self.dead_before).moments(self.covariates, weighted)
+        return moments
+
+    def risk_moments(self, risk: FloatArray) -> FloatArray:
+        return super().risk_moments(risk) + self.remaining[:, None] * self.moments_before(risk)
 
     def lived_through(self, per_group: FloatArray) -> FloatArray:
         total = super().lived_through(per_group)
@@ -166,14 +176,13 @@ def _fit(
     ties: str,
     codes: IntArray | None,
 ) -> FineGray:
-    mean, scale = x.mean(axis=0), x.std(axis=0)
     curve = censoring_curve(columns)
-    sets = _lingering(columns, (x - mean) / scale, curve, ties=ties)
-    start = np.zeros(scale.size)
-    top, fitted = maximise(partial(evaluate, sets), start, names)
-    influence = _influence(sets, fitted, columns, curve=curve) @ top.inverse
-    robust = covariance(influence, codes)
-    beta = top.coefficients
+    sets = _lingering(columns, x, curve, ties=ties)
+    scale = sets.scale
+    top = maximise(partial(evaluate, sets), np.zeros(scale.size), names)
+    fitted, beta = top.here, top.coefficients
+    robust = top.inverse @ covariance(_influence(sets, fitted, columns, curve=curve), codes)
+    robust = robust @ top.inverse
     return FineGray(
         coefficients=coefficient_table(
             names,
@@ -183,7 +192,7 @@ def _fit(
             use_robust=True,
         ),
         log_likelihood=fitted.value,
-        null_log_likelihood=evaluate(sets, start).value,
+        null_log_likelihood=top.start.value,
         wald=chi_square(float(beta @ np.linalg.pinv(robust) @ beta), beta.size),
         baseline_hazard=baseline_table(sets, fitted, ("all",)).drop(
             columns=["stratum", "survival"]
@@ -191,16 +200,16 @@ def _fit(
         n=len(columns),
         events=int(columns.happened.sum()),
         deaths=int(np.sum(columns.event == 2)),
-        _mean=mean,
+        _mean=sets.mean,
     )
 
 
 def _lingering(
-    columns: SurvivalColumns, z: FloatArray, curve: CensoringCurve, *, ties: str
+    columns: SurvivalColumns, x: FloatArray, curve: CensoringCurve, *, ties: str
 ) -> _LingeringRiskSets:
     n = len(columns)
     plain = build_risk_sets(
-        columns.duration, columns.happened, z,
+        columns.duration, columns.happened, x,
         entry=None, stratum=np.zeros(n, dtype=np.int64), weights=np.ones(n), ties=ties,
     )  # fmt: skip
     dead = np.flatnonzero(columns.event[plain.order] == 2)
@@ -227,12 +236,8 @@ def _influence(
     pulled = sets.term_sums(fitted.term_hazard[:, None] * fitted.term_mean)
     risk = sets.dead_weight * fitted.relative_hazard[sets.dead]
     x = sets.covariates[sets.dead]
-    zero = np.zeros((1, x.shape[1]))
-    risk_before = np.append(0.0, np.cumsum(risk))[sets.dead_before]
-    x_before = np.concatenate([zero, np.cumsum(x * risk[:, None], axis=0)])[sets.dead_before]
-    at_event = -sets.remaining[:, None] * (
-        hazard[:, None] * x_before - pulled * risk_before[:, None]
-    )
+    before = sets.moments_before(fitted.relative_hazard)
+    at_event = -sets.remaining[:, None] * (hazard[:, None] * before[:, 1:] - pulled * before[:, :1])
     at_death = risk[:, None] * (x * sets.after_death(hazard)[:, None] - sets.after_death(pulled))
     times = np.concatenate([sets.group_time, columns.duration[sets.order][sets.dead]])
     for column, loads in enumerate(np.concatenate([at_event, at_death]).T):
