@@ -334,6 +334,11 @@ CODES: dict[str, Explanation] = {
         "A method or convention of that name does not exist.",
         "See the function's documentation for the list.",
     ),
+    "SC-611": _explain(
+        "value outside the score's range",
+        "A published clinical score is defined for certain values and codes only.",
+        "Correct the value, or leave these people out of the comparison and say so.",
+    ),
     # -- SC-7xx runs ------------------------------------------------------------------------
     "SC-701": _explain(
         "unknown study",

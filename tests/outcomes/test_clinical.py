@@ -128,8 +128,8 @@ def test_another_layout_or_impossible_results_are_refused(tmp_path, text):
 
 
 def test_ages_outside_the_tools_range_and_missing_ones_are_refused(tmp_path):
-    for age in (39, 91, np.nan):
-        with pytest.raises(SpinecastError, match="SC-604"):
+    for age, code in ((39, "SC-611"), (91, "SC-611"), (np.nan, "SC-604")):
+        with pytest.raises(SpinecastError, match=code):
             frax_table(visits().assign(age=age), ["F", "M"], country=20, score_unit="T")
     with pytest.raises(SpinecastError, match="SC-606"):
         write_frax_table(tmp_path / "x.csv", visits())

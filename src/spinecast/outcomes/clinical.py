@@ -259,11 +259,11 @@ def frax_table(visits: pd.DataFrame, sex: Any, *, country: int, score_unit: str)
     Raises
     ------
     StatisticsError
-        SC-604 where age or body mass index is missing or age lies outside 40-90.
+        SC-604 where age or body mass index is missing; SC-611 where age lies outside 40-90.
     """
     age = number_column(visits["age"], "age")
     if np.any((age < 40) | (age > 90)):
-        raise error("SC-604", expected="ages 40-90", got=f"{age.min():g} to {age.max():g}",
+        raise error("SC-611", expected="ages 40-90", got=f"{age.min():g} to {age.max():g}",
                     where="age")  # fmt: skip
     rows = pd.DataFrame(
         {
