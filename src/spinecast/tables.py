@@ -53,7 +53,10 @@ TABLES: MappingProxyType[str, TableSpec] = MappingProxyType(
         "visits": TableSpec(
             ("person_id", "visit", "years_since_baseline", "age", *COVARIATES),
             ("person_id", "visit"),
-            optional=("cancer_within_1_year", "severe_deformity"),
+            optional=(
+                "cancer_within_1_year", "severe_deformity",
+                "lumbar_width", "lumbar_height", "lumbar_area",
+            ),
         ),
         "images": TableSpec(
             (

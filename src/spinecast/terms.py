@@ -11,10 +11,9 @@ catches wrong units.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
 from types import MappingProxyType
 
+from spinecast.term_record import Kind, Term
 from spinecast.vocabulary import (
     DENSITIES,
     ENDPOINT,
@@ -28,63 +27,13 @@ from spinecast.vocabulary import (
     VIEW,
 )
 
-
-class Kind(StrEnum):
-    """How a variable is read, checked and summarised."""
-
-    IDENTIFIER = "identifier"
-    TEXT = "text"
-    CATEGORY = "category"
-    NUMBER = "number"
-    COUNT = "count"
-    FLAG = "flag"
-    DATE = "date"
-
-
-@dataclass(frozen=True)
-class Term:
-    """One variable.
-
-    Parameters
-    ----------
-    name
-        The name used everywhere in Spinecast.
-    kind
-        How it is read and checked.
-    meaning
-        One sentence for the reference page.
-    unit
-        Canonical unit; empty where there is none.
-    plausible
-        Lowest and highest value a single record may hold (both allowed).
-    typical
-        Range in which the median of a whole column must lie.
-    units
-        Other units a column may come in: factor to the canonical unit.
-    codes
-        Values a category is written as, each to its canonical value (keys in lower case).
-    aliases
-        Column names that mean this variable, in lower case with ``_`` between words.
-    reference
-        Where the definition comes from.
-    """
-
-    name: str
-    kind: Kind
-    meaning: str
-    unit: str = ""
-    plausible: tuple[float, float] | None = None
-    typical: tuple[float, float] | None = None
-    units: MappingProxyType[str, float] = field(default_factory=lambda: MappingProxyType({}))
-    codes: MappingProxyType[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    aliases: tuple[str, ...] = ()
-    reference: str = ""
-
+__all__ = ["TERMS", "Kind", "Term"]
 
 _FRAX = "Kanis et al., Osteoporos Int 2008;19:385 (FRAX)"
 _GENANT = "Genant et al., J Bone Miner Res 1993;8:1137"
 _WHO = "WHO Technical Report Series 843, 1994"
 _DICOM = "DICOM PS3.3"
+_ISCD = "ISCD Adult Official Positions 2019 (regions of interest of spine DXA)"
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -247,6 +196,36 @@ _VISIT_NUMBERS = (
     _bmd("bmd_spine", "lumbar spine (L1 to L4)", _words("spine_bmd ls_bmd lumbar_bmd bmd_ls")),
     _bmd("bmd_femoral_neck", "femoral neck", _words("fn_bmd femoral_neck_bmd bmd_fn")),
     _bmd("bmd_total_hip", "total hip", _words("th_bmd total_hip_bmd hip_bmd bmd_th")),
+    _number(
+        "lumbar_width",
+        "Average width of L1 to L4 on an AP spine DXA",
+        unit="mm",
+        plausible=(15, 80),
+        typical=(25, 65),
+        units=SPACINGS,
+        aliases=_words("l1_l4_average_width l1l4_average_width lumbar_average_width"),
+        reference=_ISCD,
+    ),
+    _number(
+        "lumbar_height",
+        "Average height of L1 to L4 on an AP spine DXA, between the middles of the discs",
+        unit="mm",
+        plausible=(12, 65),
+        typical=(20, 50),
+        units=SPACINGS,
+        aliases=_words("l1_l4_average_height l1l4_average_height lumbar_average_height"),
+        reference=_ISCD,
+    ),
+    _number(
+        "lumbar_area",
+        "Projected bone area of L1 to L4 on an AP spine DXA",
+        unit="cm2",
+        plausible=(10, 150),
+        typical=(25, 110),
+        units={"cm2": 1.0, "mm2": 0.01},
+        aliases=_words("l1_l4_area l1l4_area lumbar_spine_area"),
+        reference=_ISCD,
+    ),
     _number(
         "t_score_femoral_neck",
         "Femoral neck BMD in standard deviations of young women (NHANES III)",
