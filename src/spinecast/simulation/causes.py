@@ -12,7 +12,7 @@ smoking and arthritis have published directions and round sizes of our choosing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -44,6 +44,9 @@ REFERENCE: Mapping[str, tuple[float, float]] = MappingProxyType(
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
+Equation = Callable[[Dice, dict[str, Floats]], dict[str, Floats]]
+"""From the dice and the causes so far to some more causes."""
+
 
 @dataclass(frozen=True)
 class Causes:
@@ -61,7 +64,12 @@ class Causes:
         return self.rows[name]
 
 
-def draw_causes(dice: Dice, *, do: Mapping[str, Any] = _NOTHING) -> Causes:
+def draw_causes(
+    dice: Dice,
+    *,
+    do: Mapping[str, Any] = _NOTHING,
+    equations: Mapping[str, Equation] | None = None,
+) -> Causes:
     """Compute the fixed causes of everybody in ``dice``.
 
     Parameters
@@ -70,9 +78,11 @@ def draw_causes(dice: Dice, *, do: Mapping[str, Any] = _NOTHING) -> Causes:
         See :func:`spinecast.simulation.population.draw_dice`.
     do
         Interventions: cause name -> value, applied before the effects of that cause.
+    equations
+        In causal order; :data:`EQUATIONS` where None.
     """
     values: dict[str, Floats] = {}
-    for equation in (_polygenic, _demography, _habits, _conditions, _ageing, _body, _bone, _tissue):
+    for equation in (equations or EQUATIONS).values():
         for name, value in equation(dice, values).items():
             fixed = do.get(name)
             values[name] = value if fixed is None else np.full(len(dice), float(fixed))
@@ -151,6 +161,7 @@ def _body(dice: Dice, known: dict[str, Floats]) -> dict[str, Floats]:
     mass = mass - 0.22 * known["activity"]
     return {
         "height_at_baseline": height,
+        "height_loss": np.full(len(dice), 0.0016),
         "body_mass_z": mass,
         "bmi_at_baseline": np.clip(
             23.9 + 0.6 * known["european"] + 3.15 * mass + 0.10 * (mass * mass - 1.0), 15.0, 42.0
@@ -209,6 +220,21 @@ def _tissue(dice: Dice, known: dict[str, Floats]) -> dict[str, Floats]:
         "subcutaneous_trait": 0.26 * known["body_mass_z"] + 0.14 * normal["subcutaneous"],
         "frailty": normal["frailty"],
     }
+
+
+EQUATIONS: Mapping[str, Equation] = MappingProxyType(
+    {
+        "polygenic": _polygenic,
+        "demography": _demography,
+        "habits": _habits,
+        "conditions": _conditions,
+        "ageing": _ageing,
+        "body": _body,
+        "bone": _bone,
+        "tissue": _tissue,
+    }
+)
+"""The equations of the hospital cohort; another population replaces some by name."""
 
 
 def trajectory(causes: Causes, age: Floats) -> dict[str, Floats]:
@@ -311,7 +337,7 @@ def _body_course(causes: Causes, age: Floats) -> dict[str, Floats]:
     older = age - MEAN_AGE
     # Height is lost from 50 on, a little faster every year.
     shrunk = np.maximum(age - 50.0, 0.0) ** 2 - np.maximum(causes["baseline_age"] - 50.0, 0.0) ** 2
-    height = causes["height_at_baseline"] - 0.0016 * shrunk
+    height = causes["height_at_baseline"] - causes["height_loss"] * shrunk
     kilograms = causes["bmi_at_baseline"] * (causes["height_at_baseline"] / 100.0) ** 2
     weight = np.maximum(kilograms + causes["weight_slope"] * years, 33.0)
     return {

@@ -12,6 +12,7 @@ import numpy as np
 from spinecast.simulation.causes import Causes, draw_causes, trajectory
 from spinecast.simulation.findings import settled_loss
 from spinecast.simulation.fractures import Course, simulate_course
+from spinecast.simulation.imaging_visits import VOLUNTEERS, plan_imaging_visits
 from spinecast.simulation.population import Dice, draw_dice
 from spinecast.simulation.presets import Preset
 from spinecast.simulation.schedule import Schedule, draw_schedule
@@ -53,9 +54,13 @@ def draw_lives(
         fractures included, is computed anew from the same dice.
     """
     dice = draw_dice(seed, numbers)
-    causes = draw_causes(dice, do=do)
+    volunteers = preset.view == "AP"
+    causes = draw_causes(dice, do=do, equations=VOLUNTEERS if volunteers else None)
     course = simulate_course(causes, dice, model=preset.hazard)
-    schedule = draw_schedule(seed, dice, causes, course=course)
+    if volunteers:
+        schedule = plan_imaging_visits(seed, dice, course=course)
+    else:
+        schedule = draw_schedule(seed, dice, causes, course=course)
     return Lives(dice=dice, causes=causes, course=course, schedule=schedule)
 
 

@@ -48,6 +48,9 @@ NORMALS: tuple[str, ...] = (
     "visceral",
     "subcutaneous",
     "frailty",
+    "lumbar_width",
+    "lumbar_height",
+    "lumbar_area",
 )
 """Standard normal dice of a person's constitution and life, in order."""
 

@@ -82,6 +82,9 @@ class Preset:
         Fraction of baseline visits with a second film of another region.
     bmd_known
         Fraction of people who ever had their bone density measured.
+    view
+        LATERAL: radiographs of a hospital's patients. AP: spine DXA of volunteers at one or
+        two imaging visits (see ``imaging_visits``).
     """
 
     name: str
@@ -91,6 +94,7 @@ class Preset:
     hazard: HazardModel = field(default_factory=HazardModel)
     two_films: float = 0.35
     bmd_known: float = 0.43
+    view: str = "LATERAL"
 
 
 _ENRICHED = HazardModel(
@@ -101,6 +105,8 @@ _ENRICHED = HazardModel(
     disc=0.10,
     after_baseline=0.75,
 )
+
+_VOLUNTEERS = HazardModel(vertebral_rate=0.0025, non_vertebral_rate=0.005, death_rate=0.005)
 
 PRESETS: dict[str, Preset] = {
     preset.name: preset
@@ -133,6 +139,25 @@ PRESETS: dict[str, Preset] = {
             description="5,000 people at 256 x 128 with hazards of published size",
             people=5000,
             shape=(256, 128),
+        ),
+        Preset(
+            name="dxa-tiny",
+            description="60 volunteers with AP spine DXA at 192 x 192, for tests",
+            people=60,
+            shape=(192, 192),
+            hazard=_VOLUNTEERS,
+            bmd_known=0.999,
+            view="AP",
+        ),
+        Preset(
+            name="dxa-demo",
+            description="3,000 volunteers aged 45 to 82 with AP spine DXA at 192 x 192, six in "
+            "ten of them scanned again 2 to 10 years later",
+            people=3000,
+            shape=(192, 192),
+            hazard=_VOLUNTEERS,
+            bmd_known=0.999,
+            view="AP",
         ),
     )
 }

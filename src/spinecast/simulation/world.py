@@ -50,10 +50,14 @@ def open_world(preset: str, seed: int = 0) -> World:
     RunError
         SC-702 where there is no such preset.
     """
-    return World(find_preset(preset), seed=seed)
+    return _reopen(find_preset(preset), seed)
 
 
 def _reopen(preset: Preset, seed: int) -> World:
+    if preset.view == "AP":
+        from spinecast.simulation.dxa_world import DxaWorld
+
+        return DxaWorld(preset, seed=seed)
     return World(preset, seed=seed)
 
 
@@ -124,6 +128,13 @@ class World:
         RunError
             SC-706 where ``do`` names neither.
         """
+        lives, column, time, fields = self._under(person, years, do=do)
+        return state_at(lives, column, time, do=fields)
+
+    def _under(
+        self, person: str, years: float, *, do: Mapping[str, Any]
+    ) -> tuple[Lives, int, float, dict[str, Any]]:
+        """Return the person's life under interventions on causes, and what is left to set."""
         lives, column = self._find(person)
         time = years if "age" not in do else do["age"] - lives.causes["baseline_age"][column]
         causes = {name: value for name, value in do.items() if name in lives.causes.rows}
@@ -134,7 +145,7 @@ class World:
         if causes:
             number = person_number(person)
             lives, column = draw_lives(self.preset, self.seed, [number], do=causes), 0
-        return state_at(lives, column, float(time), do=fields)
+        return lives, column, float(time), fields
 
     def baseline_date(self, number: int) -> date:
         """Return the date of the index visit of person ``number``."""
@@ -271,8 +282,8 @@ class World:
             "image_id": film.image_id,
             "person_id": person_id(film.person),
             "visit": film.visit,
-            "modality": modality(film.maker),
-            "view": "LATERAL",
+            "modality": self.modality(film),
+            "view": self.preset.view,
             "region": film.region,
             "spacing_row": row,
             "spacing_column": column,
@@ -281,6 +292,10 @@ class World:
             "sha256": "",
             "path": "",
         }
+
+    def modality(self, film: Film) -> str:
+        """Return the film's DICOM modality."""
+        return modality(film.maker)
 
     def spacing(self, film: Film) -> tuple[float, float] | None:
         """Return the film's spacing in mm (row, column), or None where its header is silent."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from spinecast.cohort.cohort import Cohort
 from spinecast.images import Image
 from spinecast.simulation.hospital import write_hospital_folder
-from spinecast.simulation.world import World, modality, open_world
+from spinecast.simulation.world import World, open_world
 from spinecast.tables import validate
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class SimulatedSource:
     Parameters
     ----------
     preset
-        ``tiny``, ``demo`` or ``bench``.
+        A name of ``simulation.PRESETS``: ``tiny``, ``demo``, ``dxa-demo`` ...
     seed
         The world's seed.
 
@@ -63,8 +63,8 @@ class SimulatedSource:
         return Image(
             pixels=bright_bone(self.world.render(image_id)),
             spacing=self.world.spacing(film),
-            modality=modality(film.maker),
-            view="LATERAL",
+            modality=self.world.modality(film),
+            view=self.world.preset.view,
             region=film.region,
             manufacturer=film.maker,
             attributes={"ImageComments": "SIMULATED"},
