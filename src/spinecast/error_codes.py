@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from spinecast.biobank_codes import BIOBANK_CODES
+
 
 @dataclass(frozen=True)
 class Explanation:
@@ -347,7 +349,7 @@ CODES: dict[str, Explanation] = {
     ),
     "SC-702": _explain(
         "unknown source",
-        "A source is `simulated:PRESET` or the path of a cohort folder.",
+        "A source is `simulated:PRESET`, `ukbiobank:DIR` or the path of a cohort folder.",
         "Check the spelling; `spinecast ingest --help` shows examples.",
     ),
     "SC-703": _explain(
@@ -386,3 +388,5 @@ CODES: dict[str, Explanation] = {
         "Look at the named task: its input is likely broken, or memory ran out.",
     ),
 }
+
+CODES |= {code: Explanation(*texts) for code, texts in BIOBANK_CODES.items()}
