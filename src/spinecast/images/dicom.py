@@ -18,6 +18,7 @@ from spinecast.images.modality import (
     VIEW_CODES,
     modality_record,
     standard_modality,
+    standard_protocol,
     standard_region,
     standard_view,
 )
@@ -51,6 +52,8 @@ _KEPT_NUMBERS = (
 _READ = (
     *_KEPT_CODES,
     *_KEPT_NUMBERS,
+    "ProtocolName",
+    "ExposedArea",
     "Manufacturer",
     "Modality",
     "ImageType",
@@ -254,6 +257,8 @@ def _attributes(dataset: Any) -> dict[str, str]:
     for word in _KEPT_NUMBERS:
         numbers = _numbers(dataset, word)
         kept[word] = f"{numbers[0]:g}" if numbers else ""
+    kept["ProtocolName"] = standard_protocol(str(_first(dataset.get("ProtocolName")) or ""))
+    kept["ExposedArea"] = "\\".join(f"{size:g}" for size in _numbers(dataset, "ExposedArea")[:2])
     kept["TransferSyntax"] = str(dataset.file_meta.TransferSyntaxUID.name)[:64]
     return {word: text for word, text in kept.items() if text}
 

@@ -86,6 +86,13 @@ REGIONS = {
     "TLSSPINE": "TLS",
 }
 
+# ProtocolName is free text. A densitometer's says which part was scanned in these words; a
+# name made of nothing else tells nothing about a person.
+PROTOCOL_WORDS = frozenset(
+    {"AP", "PA", "SPINE", "LUMBAR", "LATERAL", "LVA", "VFA", "LEFT", "RIGHT", "DUAL", "FEMUR"}
+    | {"HIP", "ORTHO", "KNEE", "TOTAL", "WHOLE", "BODY", "FOREARM", "HAND"}
+)
+
 SPINE_BODY_PARTS = frozenset(REGIONS) | {
     "SPINE",
     "CSPINE",
@@ -123,6 +130,13 @@ def standard_modality(code: str) -> str:
 def standard_view(position: str) -> str:
     """Return LATERAL or AP for a ViewPosition, "" for anything else."""
     return VIEWS.get(position.strip().upper().replace("-", "").replace(" ", ""), "")
+
+
+def standard_protocol(name: str) -> str:
+    """Return a ProtocolName in capitals if it only says which part was scanned, else ""."""
+    words = name.strip().upper().split()
+    known = 0 < len(words) <= 6 and PROTOCOL_WORDS.issuperset(words)
+    return " ".join(words) if known else ""
 
 
 def standard_region(body_part: str) -> str:
