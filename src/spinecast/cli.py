@@ -155,7 +155,7 @@ def run(
         str, typer.Option(help="tiny, demo, films, weights or paper, see `spinecast studies`.")
     ] = "demo",
     source: Annotated[
-        str, typer.Option(help="simulated:PRESET or the path of a cohort folder.")
+        str, typer.Option(help="simulated:PRESET, ukbiobank:DIR or a cohort folder.")
     ] = "simulated:demo",
     seed: SeedOption = 1,
     train: Annotated[

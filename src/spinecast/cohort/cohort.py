@@ -14,6 +14,7 @@ from spinecast.errors import error
 from spinecast.images import Image
 
 SIMULATED_PREFIX = "simulated:"
+UKBIOBANK_PREFIX = "ukbiobank:"
 
 
 def _empty_ledger() -> pd.DataFrame:
@@ -104,7 +105,8 @@ def open_cohort(location: str, *, seed: int = 0, column_map: Path | None = None)
     Parameters
     ----------
     location
-        ``simulated:PRESET`` (tiny, demo, bench) or the path of a cohort folder.
+        ``simulated:PRESET`` (tiny, demo, bench), ``ukbiobank:DIR`` or the path of a cohort
+        folder.
     seed
         The world's seed; a folder ignores it.
     column_map
@@ -121,13 +123,17 @@ def open_cohort(location: str, *, seed: int = 0, column_map: Path | None = None)
             location.removeprefix(SIMULATED_PREFIX), seed=seed
         )
         return source
-    folder = Path(location).expanduser()
+    folder = Path(location.removeprefix(UKBIOBANK_PREFIX)).expanduser()
     if not folder.is_dir():
         raise error(
             "SC-702",
-            expected="simulated:tiny, simulated:demo, simulated:bench or a folder",
+            expected="simulated:tiny, simulated:demo, simulated:bench, ukbiobank:DIR or a folder",
             got=f"{location!r}, which is no folder",
         )
+    if location.startswith(UKBIOBANK_PREFIX):
+        from spinecast.cohort.sources.ukbiobank import UKBiobankSource
+
+        return UKBiobankSource(folder, column_map=column_map)
     from spinecast.cohort.sources.folder import FolderSource
 
     return FolderSource(folder, column_map=column_map)

@@ -122,7 +122,11 @@ def read_sheet(path: Path, table: str, column_map: ColumnMap) -> Sheet:
     CohortError
         SC-301, SC-302, SC-304, SC-313, SC-320 for faults of the whole table.
     """
-    raw = read_delimited(path)
+    return parse_sheet(read_delimited(path), table, column_map)
+
+
+def parse_sheet(raw: RawTable, table: str, column_map: ColumnMap) -> Sheet:
+    """Turn a table of text into one of terms; see :func:`read_sheet`."""
     mapped, ignored = map_columns(raw.cells.columns, table, column_map=column_map, file=raw.file)
     sheet = Sheet(table, raw.file, pd.DataFrame(index=raw.cells.index), tuple(raw.cells.columns))
     _check_required(sheet, {column.term for column in mapped}, column_map)
