@@ -182,13 +182,18 @@ def _rows(cohort: Cohort, index: pd.DataFrame) -> list[dict[str, Any]]:
         {"count": len(part), "what": what, "code": "", "reason": _sizes(part["size"])}
         for what, part in usable.groupby("what", sort=True)
     ]
-    refused = pd.concat(
-        [cohort.quarantine, cohort.skipped, index.loc[index["code"] != "", ["code", "reason"]]]
-    )
-    for code, part in refused.groupby("code", sort=True):
-        what = "skipped" if code in _SKIPPED_BY_RULE else "quarantined"
+    late = index.loc[index["code"] != "", ["code", "reason"]]
+    by_rule = late["code"].isin(_SKIPPED_BY_RULE)
+    skipped = pd.concat([cohort.skipped, late[by_rule]]).assign(what="skipped")
+    faults = pd.concat([cohort.quarantine, late[~by_rule]]).assign(what="quarantined")
+    for (code, what), part in pd.concat([faults, skipped]).groupby(["code", "what"], sort=True):
         rows.append(
-            {"count": len(part), "what": what, "code": code, "reason": str(part["reason"].iloc[0])}
+            {
+                "count": len(part),
+                "what": str(what),
+                "code": str(code),
+                "reason": str(part["reason"].iloc[0]),
+            }
         )
     return rows
 
