@@ -202,11 +202,12 @@ def build_risk_sets(
     exit_key, entry_key = exit_key[order], entry_key[order]
     event, weight = happened[order], weights[order]
     group_key, group = np.unique(exit_key[event], return_inverse=True)
-    next_stratum = (group_key // span + 1) * span
+    # at or after each group, and from the next stratum on
+    since = (group_key, (group_key // span + 1) * span)
     waiting = None
     if entry is not None:
         late = np.argsort(-entry_key, kind="stable")
-        waiting = _from_the_end(late, entry_key[late][::-1], group_key, next_stratum)
+        waiting = _from_the_end(late, entry_key[late][::-1], since)
     deaths = np.bincount(group, weights=weight[event], minlength=group_key.size)
     terms = _terms(group, deaths, ties)
     mean, scale, z = _standardised(covariates, order)
@@ -217,7 +218,7 @@ def build_risk_sets(
         event=event,
         mean=mean,
         scale=scale,
-        joined=_from_the_end(np.arange(order.size)[::-1], exit_key, group_key, next_stratum),
+        joined=_from_the_end(np.arange(order.size)[::-1], exit_key, since),
         waiting=waiting,
         first_group=np.searchsorted(group_key, entry_key, side="right"),
         end_group=np.searchsorted(group_key, exit_key, side="right"),
@@ -246,11 +247,11 @@ def _standardised(x: FloatArray, order: IntArray) -> tuple[FloatArray, FloatArra
 
 
 def _from_the_end(
-    order: IntArray, ascending: IntArray, group_key: IntArray, next_stratum: IntArray
+    order: IntArray, ascending: IntArray, since: tuple[IntArray, IntArray]
 ) -> Joining:
-    """Add up people from the last key to the first: those at or after each group, or stratum."""
-    since = [np.searchsorted(ascending, key, side="left") for key in (group_key, next_stratum)]
-    return Joining.of(order, *(ascending.size - place for place in since))
+    """Add up people from the last key to the first: those at or after each key of ``since``."""
+    before = [np.searchsorted(ascending, key, side="left") for key in since]
+    return Joining.of(order, *(ascending.size - place for place in before))
 
 
 def _terms(
