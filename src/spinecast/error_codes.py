@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from spinecast.biobank_codes import BIOBANK_CODES
+from spinecast.causal_codes import CAUSAL_CODES
 
 
 @dataclass(frozen=True)
@@ -389,4 +390,4 @@ CODES: dict[str, Explanation] = {
     ),
 }
 
-CODES |= {code: Explanation(*texts) for code, texts in BIOBANK_CODES.items()}
+CODES |= {code: Explanation(*texts) for code, texts in (CAUSAL_CODES | BIOBANK_CODES).items()}
