@@ -1,7 +1,8 @@
 """Draw the pictures of simulated radiographs in docs/images: ``make docs-images``.
 
 A contact sheet of 24 lateral films (ages 50 to 90, both sexes, every Genant type and
-grade, four makers), and strips of one person from 50 to 90.
+grade, four makers), strips of one person from 50 to 90, and a sheet of AP spine DXA: eight
+people, what interventions do to one of them, and the same person from 50 to 85.
 """
 
 from __future__ import annotations
@@ -101,6 +102,47 @@ def life_strips(world: World) -> None:
     _save(figure, "simulated-life-strips.png")
 
 
+def dxa_sheet(world: World) -> None:
+    """Eight people; one person under interventions, with L1 to L4; the same one ageing."""
+    people = [p for pair in zip(people_of(world, "F", 4), people_of(world, "M", 4), strict=True)
+              for p in pair]  # fmt: skip
+    person = people[2]
+    image, truth = f"{person}-V0-0", world.truth()
+    figure, axes = plt.subplots(3, 8, figsize=(16, 7.0), facecolor="black")
+    for axis, name in zip(axes[0], people, strict=True):
+        state = world.state(name)
+        title = f"{state.sex} {state.age:.0f} y, {state.bmd_spine:.2f} g/cm2"
+        _show(axis, world.render(f"{name}-V0-0").pixels, title)
+    size = world.truth().morphometry(person)
+    wide, dense = size["lumbar_width"] + 6.0, size["bmd_spine"]
+    acts = {
+        "as scanned": {},
+        f"do width {wide:.0f} mm": {"lumbar_width": wide},
+        f"do height {size['lumbar_height'] - 4.0:.0f} mm": {
+            "lumbar_height": size["lumbar_height"] - 4.0
+        },
+        f"do density {dense - 0.3:.2f}": {"bmd_spine": dense - 0.3},
+        f"do density {dense + 0.3:.2f}": {"bmd_spine": dense + 0.3},
+        "L2 crushed": {"fractures": (Fracture("L2", "crush", 0.45),)},
+        "L4 wedged": {"fractures": (Fracture("L4", "wedge", 0.40),)},
+    }
+    for axis, (title, do) in zip(axes[1], acts.items(), strict=False):
+        _show(axis, world.counterfactual(image, do=do).pixels, title)
+    _show(axes[1, 7], world.render(image).pixels, "L1 to L4")
+    labels = np.ma.masked_equal(truth.masks(image), 0)
+    axes[1, 7].imshow(labels, cmap="Set1", vmin=1, vmax=9, alpha=0.45)
+    for axis, age in zip(axes[2], np.arange(50, 86, 5), strict=True):
+        _show(axis, world.counterfactual(image, do={"age": float(age)}).pixels, f"at {age}")
+    figure.suptitle("SIMULATED AP spine DXA", color="white", fontsize=16, y=0.995)
+    _save(figure, "simulated-dxa.png")
+
+
+def _show(axis: plt.Axes, pixels: np.ndarray, title: str) -> None:
+    axis.imshow(pixels, cmap="gray", vmin=0, vmax=215)
+    axis.set_axis_off()
+    axis.set_title(title, color="white", fontsize=9)
+
+
 def _save(figure: plt.Figure, name: str) -> None:
     buffer = io.BytesIO()
     # titles stand above their own film, not behind the film over them
@@ -114,3 +156,4 @@ if __name__ == "__main__":
     cohort = open_world("demo", SEED)
     contact_sheet(cohort)
     life_strips(cohort)
+    dxa_sheet(open_world("dxa-demo", SEED))

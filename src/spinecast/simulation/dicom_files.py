@@ -11,7 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 _UID_ROOT = "1.2.826.0.1.3680043.8.498."  # pydicom's public root for generated objects
-_CLASSES = {"DX": "1.2.840.10008.5.1.4.1.1.1.1", "CR": "1.2.840.10008.5.1.4.1.1.1"}
+# Densitometers send their pictures as secondary captures.
+_CLASSES = {
+    "DX": "1.2.840.10008.5.1.4.1.1.1.1",
+    "CR": "1.2.840.10008.5.1.4.1.1.1",
+    "BMD": "1.2.840.10008.5.1.4.1.1.7",
+}
 _EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 
 BODY_PARTS = {
@@ -45,6 +50,8 @@ class FilmRecord:
         Millimetres at the patient; None where the header is silent.
     seed
         Of the world, so that two worlds do not share unique identifiers.
+    view
+        LATERAL or AP.
     """
 
     image_id: str
@@ -60,6 +67,7 @@ class FilmRecord:
     monochrome1: bool
     spacing: tuple[float, float] | None
     seed: int
+    view: str = "LATERAL"
 
 
 def film_dataset(film: FilmRecord) -> Any:
@@ -111,8 +119,10 @@ def _describe_acquisition(dataset: Any, film: FilmRecord) -> None:
     dataset.AccessionNumber = film.image_id
     dataset.ImageType = ["ORIGINAL", "PRIMARY"]
     dataset.BodyPartExamined = BODY_PARTS[film.region]
-    dataset.ViewPosition = "LL"
-    dataset.SeriesDescription = f"{film.region} SPINE LATERAL"
+    dataset.ViewPosition = "LL" if film.view == "LATERAL" else film.view
+    dataset.SeriesDescription = f"{film.region} SPINE {film.view}"
+    if film.modality == "BMD":
+        dataset.ProtocolName = "AP Spine"
     dataset.BurnedInAnnotation = "NO"
     dataset.ImageComments = "SIMULATED"
     if film.spacing is None:
@@ -128,6 +138,11 @@ def _set_pixels(dataset: Any, film: FilmRecord) -> None:
     dataset.SamplesPerPixel = 1
     dataset.PhotometricInterpretation = "MONOCHROME1" if film.monochrome1 else "MONOCHROME2"
     dataset.Rows, dataset.Columns = film.pixels.shape
-    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, film.bits, film.bits - 1
+    allocated = 8 if film.bits == 8 else 16
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = (
+        allocated,
+        film.bits,
+        film.bits - 1,
+    )
     dataset.PixelRepresentation = 0
-    dataset.PixelData = film.pixels.astype("<u2").tobytes()
+    dataset.PixelData = film.pixels.astype(f"<u{allocated // 8}").tobytes()

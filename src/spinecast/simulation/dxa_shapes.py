@@ -10,6 +10,7 @@ of L1 to L4.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -32,6 +33,13 @@ L1_TO_L4 = slice(1, 5)
 
 PARTS = 9
 """Tubes of a vertebra's posterior elements: eight paired ones and the spinous process."""
+
+LYING = MappingProxyType({"lordosis": (27.0, 0.55), "kyphosis": (40.0, 0.30)})
+"""Lying on the back with the lower legs on a block, as for every AP spine scan, a person
+has this curve (degrees) where they have 49 and 40 degrees standing, and keeps this share of
+what they differ by: the discs are seen edge-on. Ours."""
+
+_STANDING = MappingProxyType({"lordosis": 49.0, "kyphosis": 40.0})
 
 MOST_WAIST, LEAST_WAIST = 0.45, -0.30
 """Beyond these a body has no believable side wall; an area that asks for more is not met."""
@@ -111,6 +119,7 @@ def frontal_spine(
         The spine as it is, and as it would be without fractures (the same object where
         there are none). Both have equal stretch, so a crushed vertebra is lower.
     """
+    state = lying(state)
     sound = state.with_changes(fractures=())
     bodies, _ = build_bodies(sound, dice)
     stretch = _stretch(bodies, morphometry)
@@ -119,6 +128,15 @@ def frontal_spine(
         return whole, whole
     broken, _ = build_bodies(state, dice)
     return _place(broken, state, dice, stretch=stretch), whole
+
+
+def lying(state: SpineState) -> SpineState:
+    """Return the person with the curves of the spine as on the scanner's table."""
+    curves = {
+        name: curve + share * (getattr(state, name) - _STANDING[name])
+        for name, (curve, share) in LYING.items()
+    }
+    return state.with_changes(**curves)
 
 
 def _rows() -> Floats:
@@ -144,17 +162,23 @@ def _stretch(bodies: VertebralBodies, morphometry: Morphometry) -> Stretch:
     markers = _markers(down, half)
     four = markers[1] - markers[5]
     along = 4.0 * morphometry.lumbar_height / four
-    across = morphometry.lumbar_width / float(bodies.width[L1_TO_L4].mean())
+    across = morphometry.lumbar_width / float(_widest(bodies.width).mean())
     width, half = across * bodies.width[_rows()], along * half
-    full = _full_area(width, along * down, half, along * markers)
+    full = _full_area(edge_knots(width, along * down, half), along * markers)
     drawn_in = float(np.sum(width[L1_TO_L4] * 2.0 * half[L1_TO_L4]) * 2.0 / 3.0)
     waist = (full - 100.0 * morphometry.lumbar_area) / drawn_in
     return Stretch(across, along, float(np.clip(waist, LEAST_WAIST, MOST_WAIST)))
 
 
-def _full_area(width: Floats, down: Floats, half: Floats, markers: Floats) -> float:
+def _widest(width: Floats) -> Floats:
+    """Return the widest extent of the regions of L4 to L1, which end in mid-disc, (4,)."""
+    own, below, above = width[1:5], width[0:4], width[2:6]
+    return np.maximum(own, 0.5 * (own + np.maximum(below, above)))
+
+
+def _full_area(knots: tuple[Floats, Floats], markers: Floats) -> float:
     """Return the area (mm2) of L1 to L4 without waists; widths run on straight over discs."""
-    knots_y, knots_width = edge_knots(width, down, half)
+    knots_y, knots_width = knots
     inside = (knots_y > markers[5]) & (knots_y < markers[1])
     y = np.concatenate([[markers[5]], knots_y[inside], [markers[1]]])
     return float(np.trapezoid(np.interp(y, knots_y, knots_width), y))

@@ -20,7 +20,7 @@ from spinecast.seeds import generator
 from spinecast.simulation.damage import BAD_HEIGHT, Damage, plan_damage, spoil_bytes, spoil_dataset
 from spinecast.simulation.dicom_files import FilmRecord, encode, film_dataset
 from spinecast.simulation.population import person_id
-from spinecast.simulation.world import World, modality
+from spinecast.simulation.world import World
 
 DAYS_PER_YEAR = 365.25
 _BLOCK = 64
@@ -242,7 +242,8 @@ class _Writer:
             sex=str(self.people.loc[person, "sex"]),
             study_date=self._day(film.person, film.years),
             birth_date=born,
-            modality=modality(film.maker),
+            modality=self.world.modality(film),
+            view=self.world.preset.view,
             maker=film.maker,
             region=film.region,
             pixels=rendered.pixels,

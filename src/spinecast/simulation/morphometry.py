@@ -48,7 +48,7 @@ SCALES: Mapping[str, tuple[float, float]] = MappingProxyType(
         "weight": (76.0, 14.5),
         "lumbar_width": (43.0, 3.3),
         "lumbar_height": (35.2, 1.95),
-        "lumbar_area": (57.4, 6.65),
+        "lumbar_area": (56.6, 6.55),
     }
 )
 """Mean and standard deviation in years, cm, kg, mm, mm and cm2.
@@ -75,7 +75,7 @@ class Morphometry:
     Parameters
     ----------
     lumbar_width
-        Average over L1 to L4 of the widest extent of the bone, mm.
+        Average over L1 to L4 of the widest extent of the bone between mid-disc and mid-disc, mm.
     lumbar_height
         Average distance from the middle of one disc to the middle of the next, mm.
     lumbar_area
