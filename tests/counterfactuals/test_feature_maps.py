@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from spinecast.counterfactuals import feature_maps
-from spinecast.counterfactuals.feature_maps import PAPER_TIMESTEPS, principal_maps
+from spinecast.counterfactuals.feature_maps import PAPER_TIMESTEPS, feature_maps, principal_maps
 from spinecast.errors import ModelError
 from spinecast.models.diffx_config import TINY
 from spinecast.models.latent_diffusion import build_pair

@@ -189,3 +189,13 @@ def test_a_study_file_may_hold_a_graph_without_loading_torch():
         "assert not {'torch', 'scipy', 'numba'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_every_name_at_the_door_can_be_had_and_no_other():
+    import spinecast.counterfactuals as door
+
+    for name in door.__all__:
+        assert callable(getattr(door, name)), name
+    assert sorted(door.__all__) == door.__all__
+    with pytest.raises(AttributeError):
+        _ = door.no_such_name

@@ -79,7 +79,7 @@ def test_a_confounded_and_bent_world_is_answered_by_intervention_not_by_regressi
         {"cause": cause, "dose": dose, "effect": 0.5 * dose**2 + 1.5 * np.sin(cause) + own}
     )
     model = fit_scm(
-        graph, table, settings=short(300, mechanism=MechanismSettings(kind="spline", ridge=1e-4))
+        graph, table, settings=short(200, mechanism=MechanismSettings(kind="spline", ridge=1e-4))
     )
     # causes are symmetric, so they cancel under an intervention, not among those who took it
     near = (table["dose"] - 1).abs() < 0.1

@@ -1,7 +1,8 @@
 """Images that were never taken: follow-ups drawn from a baseline radiograph, and causal models.
 
 A causal graph is plain data that a study file holds. So this door loads the graph at once,
-and the rest, with torch, when it is asked for.
+and the rest, with torch, when it is asked for. (A function that is called like its file
+cannot be had in this way: ``feature_maps`` is imported from its file.)
 """
 
 from importlib import import_module
@@ -11,7 +12,6 @@ from spinecast.counterfactuals.graph import CausalGraph, Node
 
 if TYPE_CHECKING:
     from spinecast.counterfactuals.discovery import DiscoverySettings, discover_edges
-    from spinecast.counterfactuals.feature_maps import FeatureMap, feature_maps
     from spinecast.counterfactuals.follow_up import (
         FollowUp,
         generate_follow_up,
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 _ROOMS = {
     "discovery": ("DiscoverySettings", "discover_edges"),
-    "feature_maps": ("FeatureMap", "feature_maps"),
     "follow_up": ("FollowUp", "generate_follow_up", "generate_unshared", "reconstruct"),
     "linear_summary": ("residual_independence", "standardised_weights"),
     "sampling": ("SamplingSettings",),
@@ -45,7 +44,6 @@ _ROOMS = {
 __all__ = [
     "CausalGraph",
     "DiscoverySettings",
-    "FeatureMap",
     "FollowUp",
     "Node",
     "Noise",
@@ -53,7 +51,6 @@ __all__ = [
     "ScmSettings",
     "StructuralCausalModel",
     "discover_edges",
-    "feature_maps",
     "fit_scm",
     "generate_follow_up",
     "generate_unshared",

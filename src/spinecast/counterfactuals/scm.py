@@ -41,7 +41,7 @@ from spinecast.seeds import generator
 #: the networks are small.
 _STEPS = FitSettings(
     learning_rate=3e-3,
-    max_steps=500,
+    max_steps=400,
     warmup_steps=50,
     batch_size=512,
     ema_decay=0.98,
