@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from spinecast.stages.agreement import ageing_per_decade
 from spinecast.stages.estimates import COLUMNS, Estimates, mean_interval, person_bootstrap
 from spinecast.stages.risk_reference import place_patient, reference_models
 
@@ -88,3 +89,19 @@ def test_placed_survival_is_that_of_the_cox_model() -> None:
     fit = cox(people["duration"], people["event"] == 1, people[["bpvf", "gpvf"]])
     expected = fit.survival(pd.DataFrame({"bpvf": [0.7], "gpvf": [0.2]}), placed.times)[0]
     assert np.allclose(placed.survival, expected, atol=1e-10)
+
+
+def test_the_pace_of_ageing_is_read_within_people_and_not_between_them() -> None:
+    # Between people the reading is shrunk to 0.6; within them it moves by 0.8 a year.
+    rng = np.random.default_rng(3)
+    person = np.repeat(np.arange(200), 3)
+    first = np.repeat(rng.normal(70, 8, 200), 3)
+    gap = np.tile([0.0, 2.0, 9.0], 200)
+    read = 70 + 0.6 * (first - 70) + 0.8 * gap + rng.normal(0, 0.5, 600)
+    table = pd.DataFrame({"person_id": person, "age": first + gap, "predicted": read})
+    assert ageing_per_decade(table) == pytest.approx(8.0, abs=0.1)
+
+
+def test_people_seen_once_have_no_pace() -> None:
+    table = pd.DataFrame({"person_id": ["a", "b"], "age": [60.0, 70.0], "predicted": [61.0, 66.0]})
+    assert np.isnan(ageing_per_decade(table))

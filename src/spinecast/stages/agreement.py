@@ -98,6 +98,19 @@ def determination(table: pd.DataFrame) -> float:
     return float(1 - residual / ((table["age"] - table["age"].mean()) ** 2).sum())
 
 
+def ageing_per_decade(table: pd.DataFrame) -> float:
+    """Return by how many years people look older after ten, read off their own films.
+
+    The slope of ``predicted`` on ``age`` within people, times ten. Regressors shrink towards
+    the mean, so that real films come out below 10 as well: compare drawings with these.
+    """
+    within = table[["age", "predicted"]] - table.groupby("person_id")[
+        ["age", "predicted"]
+    ].transform("mean")
+    moved = float((within["age"] ** 2).sum())
+    return 10 * float((within["age"] * within["predicted"]).sum()) / moved if moved > 0 else np.nan
+
+
 def generated_ages(scores: pd.DataFrame, visits: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return predicted against true age of acquired test films, and of drawn test images.
 
@@ -189,12 +202,14 @@ def _add_age(estimates: Estimates, scores: pd.DataFrame, context: StageContext) 
         "fraction_of_acquired": lambda t: (
             determination(t[t["kind"] == "generated"]) / determination(t[t["kind"] == "acquired"])
         ),
+        "ageing_per_decade": lambda t: ageing_per_decade(t[t["kind"] == "generated"]),
+        "ageing_per_decade_acquired": lambda t: ageing_per_decade(t[t["kind"] == "acquired"]),
     }
     for term, statistic in terms.items():
         interval = person_bootstrap(
             both, statistic, seed=context.seed, resamples=min(200, context.settings.risk.bootstrap)
         )
-        rows = acquired if term == "r_squared_acquired" else generated
+        rows = acquired if term.endswith("_acquired") else generated
         estimates.add("generated_age", term, statistic(both), n=len(rows), interval=interval)
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from spinecast.files import read_json
 from spinecast.outcomes import bland_altman
-from spinecast.report.digits import write_number, write_share
+from spinecast.report.digits import write_interval, write_number, write_share
 from spinecast.report.goods import BlandAltmanData, Estimate, OverlayData, PairedValues
 from spinecast.report.parts import Section
 from spinecast.report.sections import (
@@ -92,11 +92,23 @@ def ages(saved: SavedRun) -> Section:
     words = "The regressor reads no age off real films, so it cannot judge drawn ones."
     if share is not None and real_fit is not None and real_fit.value > 0:
         words = f"{write_number(share.value, 2)} of the R² on real films remains."
+    drawn, acquired_pace = (
+        saved.estimate("generated_age", f"ageing_per_decade{end}") for end in ("", "_acquired")
+    )
+    if drawn is not None and acquired_pace is not None:
+        words += (
+            f" Ten years more make drawings look {_interval(drawn)} years older, and real spines "
+            f"{_interval(acquired_pace)}, by the same regressor."
+        )
     return replace(
         section,
         markup=f"An age regressor fitted on training people reads test films; points are the "
         f"first draw of each film and horizon, R² counts every draw. {words}".strip(),
     )
+
+
+def _interval(estimate: Estimate) -> str:
+    return write_interval(estimate.value, estimate.ci_low, estimate.ci_high)
 
 
 def _known(found: dict[str, Estimate | None]) -> dict[str, Estimate]:
