@@ -107,7 +107,9 @@ class RadiographAutoencoder(nn.Module):
             norm_num_groups=config.norm_groups,
             mid_block_add_attention=config.mid_attention,
         )
-        self.linear = _CosineCode(config) if config.linear_path else None
+        self.linear = (
+            CosineCode(config.factor, config.latent_channels) if config.linear_path else None
+        )
         if self.linear is not None:
             _silence(self.network)
         shape = (config.latent_channels, 1, 1)
@@ -194,16 +196,15 @@ class RadiographAutoencoder(nn.Module):
             )
 
 
-class _CosineCode(nn.Module):
+class CosineCode(nn.Module):
     """A linear code of squares of pixels, there and back; starts as a cut cosine transform."""
 
-    def __init__(self, config: AutoencoderConfig) -> None:
+    def __init__(self, side: int, channels: int) -> None:
         super().__init__()
-        side = config.factor
         frequencies = sorted(
             ((u, v) for u in range(side) for v in range(side)),
             key=lambda pair: (pair[0] ** 2 + pair[1] ** 2, pair),
-        )[: config.latent_channels]
+        )[:channels]
         basis = torch.stack([_cosine(side, *pair) for pair in frequencies])[:, None]
         # radiographs hold less of higher frequencies; so all channels vary about equally
         gain = torch.tensor([0.25 * (1 + 3 * (u * u + v * v) ** 0.5) for u, v in frequencies])
@@ -287,4 +288,4 @@ def _window_similarity(a: torch.Tensor, b: torch.Tensor, window: int = 7) -> tor
     return (brightness * (2 * covariance + 9e-4) / (variance + 9e-4)).mean()
 
 
-__all__ = ["AutoencoderConfig", "RadiographAutoencoder", "autoencoder_loss"]
+__all__ = ["AutoencoderConfig", "CosineCode", "RadiographAutoencoder", "autoencoder_loss"]

@@ -1,0 +1,341 @@
+"""Parts shared by the image models: parents as numbers, blocks that hear them, pixels as densities.
+
+An image model decodes latents z and parents pa to a density of every pixel. What the
+parents do is split in two. A network hears them in every block (FiLM). And a smooth
+displacement and a smooth gain, both linear in the standardised parents with
+coefficients that depend on the latents, act on the image that the network drew: wider
+bodies are a deformation, denser bone a multiplication, and either carries a person's
+own detail along where a network would draw it anew.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from spinecast.errors import error
+
+Likelihood = Literal["laplace", "gaussian"]
+Transport = Literal["additive", "transported"]
+
+#: log standard deviations of latents are kept in this range, as published.
+LOG_STD_RANGE = (-8.0, 2.0)
+
+#: Of the posteriors before anything is learnt: latents that start as noise are given up
+#: before they say anything.
+FIRST_LOG_STD = -2.0
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """The density of the pixels of n images.
+
+    Attributes
+    ----------
+    mean
+        (n, rows, columns), not clipped.
+    log_scale
+        Logarithm of the scale, shaped to broadcast against ``mean``.
+    field
+        Displacement by the parents, (n, 2, rows, columns) in pixels down and right; None
+        where the model has none.
+    log_gain
+        Logarithm of the gain by the parents, (n, rows, columns), or None.
+    """
+
+    mean: torch.Tensor
+    log_scale: torch.Tensor
+    field: torch.Tensor | None = None
+    log_gain: torch.Tensor | None = None
+
+    def __getitem__(self, rows: slice) -> Pixels:
+        """Return the same of some images."""
+        parts = (self.mean, self.log_scale.expand_as(self.mean), self.field, self.log_gain)
+        return Pixels(*(None if part is None else part[rows] for part in parts))
+
+
+@dataclass(frozen=True)
+class Inferred:
+    """What a pass of images through the posterior leaves.
+
+    Attributes
+    ----------
+    latents
+        Drawn, coarsest first; each (n, channels, rows, columns) or (n, channels).
+    means
+        The posterior means of the same.
+    kl
+        (n,) nats between posterior and prior, summed over all latents.
+    pixels
+        Density of the images under these latents and the images' own parents.
+    """
+
+    latents: tuple[torch.Tensor, ...]
+    means: tuple[torch.Tensor, ...]
+    kl: torch.Tensor
+    pixels: Pixels
+
+
+class ParentScale(nn.Module):
+    """Standardise parents: the logarithm of positive ones, then mean 0 and variance 1.
+
+    Mean and standard deviation are measured on training people and kept with the
+    weights; until then they are 0 and 1.
+    """
+
+    mean: torch.Tensor
+    std: torch.Tensor
+    logged: torch.Tensor
+
+    def __init__(self, logged: Sequence[bool]) -> None:
+        super().__init__()
+        self.register_buffer("logged", torch.tensor(list(logged), dtype=torch.bool))
+        self.register_buffer("mean", torch.zeros(len(logged)))
+        self.register_buffer("std", torch.ones(len(logged)))
+
+    def forward(self, parents: torch.Tensor) -> torch.Tensor:
+        """Return (n, parents) standardised, of values in their units.
+
+        Raises
+        ------
+        CohortError
+            SC-305 for a value that is not finite, or not positive where its logarithm is used.
+        """
+        return ((self._logs(parents) - self.mean) / self.std).to(self.mean.dtype)
+
+    def measure(self, parents: torch.Tensor) -> None:
+        """Set mean and standard deviation from training people's values."""
+        logs = self._logs(parents)
+        self.mean.copy_(logs.mean(dim=0))
+        spread = logs.std(dim=0)
+        self.std.copy_(torch.where(spread > 1e-6, spread, torch.ones_like(spread)))
+
+    def _logs(self, parents: torch.Tensor) -> torch.Tensor:
+        usable = parents.isfinite() & ((parents > 0) | ~self.logged)
+        if parents.ndim != 2 or parents.shape[1] != len(self.logged) or not bool(usable.all()):
+            raise error(
+                "SC-305",
+                expected=f"(n, {len(self.logged)}) finite values, positive where logarithms are",
+                got=f"{tuple(parents.shape)} with {int((~usable).sum())} unusable",
+                where="image parents",
+            )
+        wide = parents.double()
+        return torch.where(self.logged, wide.clamp(min=1e-12).log(), wide)
+
+
+class FilmBlock(nn.Module):
+    """A residual bottleneck block whose inner channels are scaled and shifted by the parents.
+
+    The last layer starts small (``start``), so that a deep stack begins near the identity.
+    Without ``embedding`` no parents enter.
+    """
+
+    def __init__(
+        self,
+        width_in: int,
+        width_out: int,
+        *,
+        width: int,
+        embedding: int = 0,
+        convolutions: int = 1,
+        kernel: int = 3,
+        start: float = 0.3,
+    ) -> None:
+        super().__init__()
+        self.enter = nn.Conv2d(width_in, width, 1)
+        self.inner = nn.ModuleList(
+            nn.Conv2d(width, width, kernel, padding=kernel // 2) for _ in range(convolutions)
+        )
+        self.leave = nn.Conv2d(width, width_out, 1)
+        self.film = nn.Linear(embedding, 2 * width) if embedding else None
+        self.skip = width_in == width_out
+        with torch.no_grad():
+            self.leave.weight.mul_(start)
+            self.leave.bias.zero_()
+            if self.film is not None:
+                self.film.weight.zero_()
+                self.film.bias.zero_()
+
+    def forward(self, x: torch.Tensor, parents: torch.Tensor | None = None) -> torch.Tensor:
+        """Return (n, width_out, rows, columns); ``parents`` is their embedding."""
+        h = self.enter(F.silu(x))
+        if self.film is not None:
+            scale, shift = self.film(parents)[:, :, None, None].chunk(2, dim=1)
+            h = h * (1 + scale) + shift
+        for layer in self.inner:
+            h = layer(F.silu(h))
+        h = self.leave(F.silu(h))
+        return x + h if self.skip else h
+
+
+class ParentEffects(nn.Module):
+    """A smooth displacement and a smooth log gain, linear in the standardised parents.
+
+    Their coefficients are maps read off a decoder's features; they start at zero, and are
+    zero for average parents at any time.
+    """
+
+    #: What an output of 1 means: share of the image's side, and log gain.
+    REACH, GAIN = 0.02, 0.5
+
+    #: How many times coarser the gain's maps are than the displacement's.
+    BLUR = 4
+
+    def __init__(self, width: int, parents: int, *, image_shape: tuple[int, int]) -> None:
+        super().__init__()
+        self.image_shape, self.parents = image_shape, parents
+        self.mix = nn.Conv2d(width, width, 3, padding=1)
+        self.coefficients = nn.Conv2d(width, 3 * parents, 1)
+        nn.init.zeros_(self.coefficients.weight)
+        nn.init.zeros_(self.coefficients.bias)
+
+    def forward(
+        self, features: torch.Tensor, standardised: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the field, (n, 2, rows, columns) in pixels, and log gain, (n, rows, columns)."""
+        maps = self.coefficients(F.silu(self.mix(F.silu(features))))
+        maps = maps.unflatten(1, (self.parents, 3))
+        total = (maps * standardised[:, :, None, None, None]).sum(dim=1)
+        # a gain that could follow edges would pass for a displacement
+        gain = self._stretched(F.avg_pool2d(total[:, 2:], self.BLUR, ceil_mode=True))
+        field = self._stretched(total[:, :2]) * (self.REACH * max(self.image_shape))
+        return field, gain[:, 0] * self.GAIN
+
+    def _stretched(self, maps: torch.Tensor) -> torch.Tensor:
+        return F.interpolate(maps, size=self.image_shape, mode="bilinear", align_corners=False)
+
+    def apply_to(
+        self, drawn: torch.Tensor, features: torch.Tensor, standardised: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return an image of average parents with the effects put in, the field, the log gain."""
+        field, log_gain = self(features, standardised)
+        return displace(drawn, field) * log_gain.exp(), field, log_gain
+
+
+def displace(images: torch.Tensor, field: torch.Tensor) -> torch.Tensor:
+    """Return images whose every pixel is looked up ``field`` pixels (down, right) away.
+
+    Bilinear, the border repeated. ``images`` (n, rows, columns), ``field`` (n, 2, rows, columns).
+    """
+    return _look_up(images, field)
+
+
+def displace_exactly(images: torch.Tensor, field: torch.Tensor) -> torch.Tensor:
+    """Return :func:`displace` less its rounding: a field of zero returns the images bit for bit."""
+    return images + (_look_up(images, field) - _look_up(images, torch.zeros_like(field)))
+
+
+def _look_up(images: torch.Tensor, field: torch.Tensor) -> torch.Tensor:
+    rows, columns = images.shape[1:]
+    down = torch.linspace(-1, 1, rows, device=images.device, dtype=images.dtype)
+    right = torch.linspace(-1, 1, columns, device=images.device, dtype=images.dtype)
+    x = right[None, None, :] + field[:, 1] * (2 / max(1, columns - 1))
+    y = down[None, :, None] + field[:, 0] * (2 / max(1, rows - 1))
+    grid = torch.stack([x, y], dim=-1)
+    found = F.grid_sample(
+        images[:, None], grid, mode="bilinear", padding_mode="border", align_corners=True
+    )
+    return found[:, 0]
+
+
+def abduct_noise(images: torch.Tensor, pixels: Pixels) -> torch.Tensor:
+    """Return the pixels' exogenous noise, (image - mean) / scale."""
+    return (images - pixels.mean) * (-pixels.log_scale).exp()
+
+
+def apply_noise(
+    noise: torch.Tensor, pixels: Pixels, *, before: Pixels | None = None
+) -> torch.Tensor:
+    """Return mean + scale x noise; with ``before``, what is coarse in the noise moves along.
+
+    Parameters
+    ----------
+    noise
+        From :func:`abduct_noise`.
+    pixels
+        Density under the parents that are asked for.
+    before
+        Density under the parents the noise was abducted with. The residual's coarse part
+        (edges and texture that the mean lacks) is then displaced and amplified as the
+        parents' effects differ; its grain, which is the detector's, stays where it is.
+        None, or a model without effects: all of it stays and only the scales change.
+
+    Notes
+    -----
+    Displacing by the difference of two fields is their composition to first order.
+    """
+    if before is None or before.field is None or pixels.field is None:
+        return pixels.mean + pixels.log_scale.exp() * noise
+    residual = before.log_scale.exp() * noise
+    coarse = _blurred(residual)
+    moved = apply_effects(coarse, before, pixels)
+    return pixels.mean + (residual - coarse) + (coarse if moved is None else moved)
+
+
+def apply_effects(images: torch.Tensor, before: Pixels, after: Pixels) -> torch.Tensor | None:
+    """Return images displaced and amplified by the difference of two densities' effects.
+
+    None where the densities have no effects. No difference gives the images bit for bit.
+    """
+    if before.field is None or before.log_gain is None:
+        return None
+    if after.field is None or after.log_gain is None:
+        return None
+    moved = displace_exactly(images, after.field - before.field)
+    return moved * (after.log_gain - before.log_gain).exp()
+
+
+def negative_log_likelihood(
+    images: torch.Tensor, pixels: Pixels, *, likelihood: Likelihood
+) -> torch.Tensor:
+    """Return (n,) nats, summed over pixels, of continuous intensities in [0, 1]."""
+    noise = abduct_noise(images, pixels)
+    log_scale = pixels.log_scale.expand_as(noise)
+    if likelihood == "laplace":
+        each = noise.abs() + log_scale + math.log(2)
+    else:
+        each = 0.5 * noise**2 + log_scale + 0.5 * math.log(2 * math.pi)
+    return each.flatten(1).sum(dim=1)
+
+
+def split_gaussian(both: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return mean and bounded log standard deviation from channels that hold both."""
+    mean, log_std = both.chunk(2, dim=1)
+    return mean, log_std.clamp(*LOG_STD_RANGE)
+
+
+def draw(mean: torch.Tensor, log_std: torch.Tensor, rng: torch.Generator | None) -> torch.Tensor:
+    """Return mean + std x standard normal noise; without ``rng``, the mean."""
+    if rng is None:
+        return mean
+    noise = torch.randn(mean.shape, generator=rng, device=mean.device, dtype=mean.dtype)
+    return mean + log_std.exp() * noise
+
+
+def gaussian_kl(
+    posterior: tuple[torch.Tensor, torch.Tensor], prior: tuple[torch.Tensor, torch.Tensor]
+) -> torch.Tensor:
+    """Return (n,) nats between diagonal Gaussians given as (mean, log standard deviation)."""
+    (mean, log_std), (prior_mean, prior_log_std) = posterior, prior
+    ratio = (2 * (log_std - prior_log_std)).exp()
+    gap = (mean - prior_mean) * (-prior_log_std).exp()
+    return (prior_log_std - log_std + 0.5 * (ratio + gap**2 - 1)).flatten(1).sum(dim=1)
+
+
+def standard_normal_like(mean: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the standard normal as (mean, log standard deviation) of this shape."""
+    return torch.zeros_like(mean), torch.zeros_like(mean)
+
+
+def _blurred(images: torch.Tensor) -> torch.Tensor:
+    """Return images under a binomial window of 5 x 5 pixels, the border repeated."""
+    once = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0], device=images.device, dtype=images.dtype) / 16
+    padded = F.pad(images[:, None], (2, 2, 2, 2), mode="replicate")
+    across = F.conv2d(padded, once.view(1, 1, 1, 5))
+    return F.conv2d(across, once.view(1, 1, 5, 1))[:, 0]
