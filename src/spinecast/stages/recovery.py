@@ -6,7 +6,9 @@ written. A real cohort has none: the table is then empty.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -17,14 +19,31 @@ from spinecast.stages.recovery_films import against_true_futures
 from spinecast.stages.recovery_risk import against_best_possible, against_true_risk
 from spinecast.stages.recovery_rows import KINDS, Recovered
 from spinecast.stages.recovery_scores import against_true_spines
-from spinecast.stages.saved_run import AbsentError, SavedRun
+from spinecast.stages.saved_run import SavedRun
+from spinecast.stages.saved_stages import AbsentError, SavedStages
+
+SavedT = TypeVar("SavedT", bound=SavedStages)
 
 RECOVERY_COLUMNS = (*COLUMNS, "kind", "n")
 _CHAPTERS = (against_best_possible, against_true_risk, against_true_spines, against_true_futures)
 
 
 def recover(saved: SavedRun) -> pd.DataFrame:
+    """Set the estimates of a follow-up run beside their truth, see :func:`beside_truth`."""
+    return beside_truth(saved, _CHAPTERS)
+
+
+def beside_truth(
+    saved: SavedT, chapters: Sequence[Callable[[Recovered, SavedT, Any], None]]
+) -> pd.DataFrame:
     """Set estimates beside their truth.
+
+    Parameters
+    ----------
+    saved
+        A run of any study.
+    chapters
+        Each adds rows of one kind, given the run and its truth.
 
     Returns
     -------
@@ -41,7 +60,7 @@ def recover(saved: SavedRun) -> pd.DataFrame:
     if source is None or not isinstance(source, HasTruth):
         return pd.DataFrame(columns=list(RECOVERY_COLUMNS))
     truth, rows = source.truth(), Recovered()
-    for chapter in _CHAPTERS:
+    for chapter in chapters:
         try:
             chapter(rows, saved, truth)
         except AbsentError:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from spinecast.errors import StatisticsError
 from spinecast.files import read_json, write_bytes, write_json, write_table, write_text
 from spinecast.report import Section, render_page
 from spinecast.report.sections import headline_section
-from spinecast.report.tables import frame_table
 from spinecast.run import RunFolder, StageContext, settings_from_dict
 from spinecast.stages import (
     report_cohort,
@@ -25,7 +23,8 @@ from spinecast.stages import (
 )
 from spinecast.stages.headline import Line, headline_json, headline_lines, page_rows
 from spinecast.stages.recovery import read_recovery, recover
-from spinecast.stages.saved_run import AbsentError, SavedRun
+from spinecast.stages.report_assembly import collect, missing_section, read_record
+from spinecast.stages.saved_run import SavedRun
 from spinecast.stages.settings import FollowUpSettings
 
 NEEDS = (
@@ -71,7 +70,7 @@ def make_report(context: StageContext) -> None:
     context.progress(0.0, "beside the truth")
     comparison = recover(saved)
     context.progress(0.4, "page")
-    write_report(saved, comparison, folder=context.folder, record=_record(saved.top))
+    write_report(saved, comparison, folder=context.folder, record=read_record(saved.top))
 
 
 def rebuild_report(run: RunFolder) -> Path:
@@ -132,29 +131,21 @@ def page_sections(
     record: Mapping[str, Any],
 ) -> list[Section]:
     """Return every section there are data for, then the list of those there are none for."""
-    sections = [_headline(saved, lines)]
-    missing: list[tuple[str, str]] = []
-
-    def take(title: str, make: Callable[[], Section | list[Section]]) -> None:
-        try:
-            made = make()
-        except AbsentError as why:
-            missing.append((title, str(why)))
-        except StatisticsError as problem:
-            missing.append((title, problem.message))
-        else:
-            sections.extend(made if isinstance(made, list) else [made])
-
-    for title, part in _PARTS:
-        take(title, lambda part=part: part(saved))  # type: ignore[misc]
-    take("Recovery of the known truth", lambda: report_trust.recovery(comparison))
-    take("Published numbers", lambda: report_trust.published(saved))
+    made, missing = collect(
+        [
+            *((title, partial(part, saved)) for title, part in _PARTS),
+            ("Recovery of the known truth", lambda: report_trust.recovery(comparison)),
+            ("Published numbers", lambda: report_trust.published(saved)),
+        ]
+    )
+    sections = [_headline(saved, lines), *made]
     sections.append(report_trust.limits(saved))
     if missing:
-        sections.append(_missing_section(missing))
+        sections.append(missing_section(missing))
     anchors = [*(section.anchor for section in sections), "checklist", "provenance"]
     sections.append(report_trust.checklist(saved, anchors))
-    sections.append(report_trust.provenance(saved, record))
+    hashes = report_trust.weight_hashes(saved)
+    sections.append(report_trust.provenance(saved, record, hashes=hashes))
     return sections
 
 
@@ -167,17 +158,6 @@ def _headline(saved: SavedRun, lines: list[Line]) -> Section:
         "network and no threshold has seen."
     )
     return headline_section(page_rows(lines), text=text)
-
-
-def _missing_section(missing: list[tuple[str, str]]) -> Section:
-    frame = pd.DataFrame(missing, columns=["section", "why it is not here"])
-    return Section(
-        title="What is not on this page",
-        anchor="absent",
-        group="How far to trust it",
-        markup="The saved files hold nothing to make these sections of.",
-        tables=(frame_table(frame),),
-    )
 
 
 def _meta(saved: SavedRun, record: Mapping[str, Any]) -> dict[str, Any]:
@@ -199,10 +179,6 @@ def _meta(saved: SavedRun, record: Mapping[str, Any]) -> dict[str, Any]:
             "version": environment["spinecast"],
         },
     }
-
-
-def _record(top: Path) -> dict[str, Any]:
-    return tomllib.loads((top / "study.toml").read_text(encoding="utf-8"))
 
 
 __all__ = ["make_report", "page_sections", "rebuild_report", "write_report"]

@@ -14,7 +14,7 @@ from spinecast.report.goods import FlowStep
 from spinecast.report.parts import Section
 from spinecast.report.sections import flow_section, quarantine_section, table_one_section
 from spinecast.stages.cohort import read_flow
-from spinecast.stages.saved_run import SavedRun
+from spinecast.stages.saved_stages import SavedStages
 from spinecast.terms import TERMS
 
 _SPLITS = ("train", "validation", "test")
@@ -37,7 +37,7 @@ _UNITS = {"kg/m2": "kg/m²", "g/cm2": "g/cm²", "percent": "%"}
 _SEXES = {"F": "women", "M": "men"}
 
 
-def flow(saved: SavedRun) -> Section:
+def flow(saved: SavedStages) -> Section:
     """Show how many people and films each rule left, and how they were divided."""
     counts = read_flow(saved.folders["images"])
     index = saved.films[1]
@@ -76,7 +76,7 @@ def _steps(counts: Mapping[str, Any]) -> list[FlowStep]:
     return steps
 
 
-def table_one(saved: SavedRun) -> Section:
+def table_one(saved: SavedStages) -> Section:
     """Show Table 1 by split."""
     table = pd.read_csv(saved.folders["images"] / "table_one.csv", dtype={"level": str})
     groups = ["overall", *(name for name in _SPLITS if f"{name} n" in table)]
@@ -147,7 +147,7 @@ def _count_cell(record: Mapping[Any, Any], group: str) -> str:
     return f"{write_count(count)} ({percent:.1f} %)"
 
 
-def quarantine(saved: SavedRun) -> Section:
+def quarantine(saved: SavedStages) -> Section:
     """Show what was set aside or skipped, and that the counts add up."""
     counts = read_flow(saved.folders["images"])
     shown = {}

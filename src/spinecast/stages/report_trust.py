@@ -11,7 +11,7 @@ import pandas as pd
 
 from spinecast.files import read_json
 from spinecast.report.digits import MISSING, write_interval, write_number
-from spinecast.report.parts import Section
+from spinecast.report.parts import Section, Table
 from spinecast.report.sections import (
     checklist_section,
     limits_section,
@@ -21,7 +21,8 @@ from spinecast.report.sections import (
 )
 from spinecast.report.tables import frame_table
 from spinecast.run.settings import fingerprint
-from spinecast.stages.saved_run import AbsentError, SavedRun
+from spinecast.stages.saved_run import SavedRun
+from spinecast.stages.saved_stages import AbsentError, SavedStages
 
 _GROUP = "How far to trust it"
 # published term -> ours, where the names of the stages differ from those of the published table
@@ -84,7 +85,8 @@ def _ceiling_section(rows: pd.DataFrame) -> Section:
     )
 
 
-def _accuracy_section(rows: pd.DataFrame) -> Section:
+def accuracy_table(rows: pd.DataFrame) -> Table:
+    """Show recovery rows that are themselves comparisons with the truth."""
     frame = pd.DataFrame(
         {
             "measure": rows["label"],
@@ -96,6 +98,10 @@ def _accuracy_section(rows: pd.DataFrame) -> Section:
             "n": [write_number(n, 0) for n in rows["n"]],
         }
     )
+    return frame_table(frame)
+
+
+def _accuracy_section(rows: pd.DataFrame) -> Section:
     return Section(
         title="Accuracy against the truth",
         anchor="accuracy",
@@ -103,7 +109,7 @@ def _accuracy_section(rows: pd.DataFrame) -> Section:
         markup="Scores, ages and drawn films against what is true of the same simulated test "
         "people. True films repeat the baseline's device, pose and noise at the later age, of "
         "people who live that long.",
-        tables=(frame_table(frame),),
+        tables=(accuracy_table(rows),),
         note="An unchanged baseline shares its noise with the true later film, a drawing does not: "
         "the comparison of squared errors favours no change.",
     )
@@ -152,8 +158,10 @@ def checklist(saved: SavedRun, anchors: Collection[str]) -> Section:
     return checklist_section(anchors, simulated=saved.simulated)
 
 
-def provenance(saved: SavedRun, record: Mapping[str, Any]) -> Section:
-    """Say what made these numbers: settings, versions, fingerprints, weights."""
+def provenance(
+    saved: SavedStages, record: Mapping[str, Any], *, hashes: Mapping[str, str]
+) -> Section:
+    """Say what made these numbers: settings, versions, fingerprints, weights (SHA-256 by file)."""
     environment = read_json(saved.top / "environment.json")
     facts = {
         "study": record.get("study", ""),
@@ -169,7 +177,7 @@ def provenance(saved: SavedRun, record: Mapping[str, Any]) -> Section:
         "platform": f"{environment['platform']}, {environment['cpu_count']} processors",
     }
     versions = {"python": environment["python"], **environment["libraries"]}
-    section = provenance_section(facts, versions=versions, hashes=weight_hashes(saved))
+    section = provenance_section(facts, versions=versions, hashes=hashes)
     stages = [
         {"stage": folder.name, "fingerprint": read_json(folder / "stage.json")["fingerprint"]}
         for folder in saved.folders.values()
@@ -186,8 +194,15 @@ def provenance(saved: SavedRun, record: Mapping[str, Any]) -> Section:
 
 def weight_hashes(saved: SavedRun) -> dict[str, str]:
     """Return the SHA-256 of every network's weights by file."""
+    return checkpoint_hashes(
+        saved.folders["generator"] / "pair", saved.folders["scorers"] / "scorers"
+    )
+
+
+def checkpoint_hashes(*folders: Path) -> dict[str, str]:
+    """Return the SHA-256 of every checkpoint in ``folders`` by file."""
     found: dict[str, str] = {}
-    for folder in (saved.folders["generator"] / "pair", saved.folders["scorers"] / "scorers"):
+    for folder in folders:
         for note in sorted(folder.glob("*.json")):
             content = read_json(note)
             if isinstance(content, dict) and "sha256" in content:
