@@ -3,49 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
 
 import pandas as pd
 
 from spinecast.report.digits import write_interval, write_number, write_p
 from spinecast.report.goods import Estimate, HeadlineRow, Target
 from spinecast.report.tables import write_estimate
+from spinecast.stages.headline_lines import (
+    Found,
+    Line,
+    gather_lines,
+    headline_json,
+    make_line,
+    page_rows,
+)
 from spinecast.stages.saved_run import SavedRun
 
 _SHARE_OF_BEST = 0.95
 _ALPHA = 0.01
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of the headline: the names of its estimate, and the row as the page shows it."""
-
-    analysis: str
-    term: str
-    row: HeadlineRow
-
-
-@dataclass(frozen=True)
-class _Found:
-    """Estimates and recovery rows looked up by name."""
-
-    saved: SavedRun
-    recovery: pd.DataFrame
-
-    def estimate(self, analysis: str, term: str) -> Estimate | None:
-        found = self.saved.estimate(analysis, term)
-        return found if found is not None and math.isfinite(found.value) else None
-
-    def value(self, analysis: str, term: str, default: float = math.nan) -> float:
-        found = self.estimate(analysis, term)
-        return default if found is None else found.value
-
-    def recovered(self, analysis: str, term: str) -> dict[str, Any] | None:
-        table = self.recovery
-        rows = table[(table["analysis"] == analysis) & (table["term"] == term)]
-        return None if rows.empty else dict(rows.iloc[0])
 
 
 def headline_lines(saved: SavedRun, recovery: pd.DataFrame) -> list[Line]:
@@ -60,77 +35,14 @@ def headline_lines(saved: SavedRun, recovery: pd.DataFrame) -> list[Line]:
     recovery
         As ``recovery.recover`` returns it; empty for real cohorts.
     """
-    found = _Found(saved, recovery)
-    chapters: tuple[Callable[[_Found], list[Line | None]], ...] = (
+    found = Found(saved, recovery)
+    chapters = (
         _reconstruction, _follow_up, _age, _groups, _models, _speed,
     )  # fmt: skip
-    lines = [line for chapter in chapters for line in chapter(found) if line is not None]
-    if saved.simulated:
-        return [replace(line, row=_with_doubt(line.row)) for line in lines]
-    # the targets were set for simulated test people; real ones are described, not judged
-    return [replace(line, row=replace(line.row, target=None, met=None)) for line in lines]
+    return gather_lines(found, chapters)
 
 
-def page_rows(lines: list[Line]) -> list[HeadlineRow]:
-    """Return the rows the page shows: those with a target or a naive alternative."""
-    return [line.row for line in lines if line.row.target is not None or line.row.naive is not None]
-
-
-def headline_json(lines: list[Line]) -> list[dict[str, str]]:
-    """Return the lines as plain text for the table of the command line."""
-    return [
-        {
-            "analysis": line.analysis,
-            "term": line.term,
-            "estimate": _written(line),
-            "target": _target_words(line.row),
-            "met": _met_word(line.row),
-        }
-        for line in lines
-    ]
-
-
-def _written(line: Line) -> str:
-    e = line.row.estimate
-    if line.term == "log_rank":
-        return f"χ² {write_number(e.value, 1)}, p {write_p(e.p_value)}"
-    return write_interval(e.value, e.ci_low, e.ci_high, null=line.row.null)
-
-
-def _target_words(row: HeadlineRow) -> str:
-    if row.target is None:
-        return "-"
-    return row.target.wording or f"{row.target.sense} {row.target.threshold:g}"
-
-
-def _met_word(row: HeadlineRow) -> str:
-    if row.met is not None:
-        return "yes" if row.met else "no"
-    if row.target is None:
-        return "-"
-    return "yes" if row.target.is_met(row.estimate.value) else "no"
-
-
-def _line(found: _Found, analysis: str, term: str, *, label: str, **fields: Any) -> Line | None:
-    estimate = found.estimate(analysis, term)
-    if estimate is None:
-        return None
-    return Line(analysis, term, HeadlineRow(label, estimate, **fields))
-
-
-def _with_doubt(row: HeadlineRow) -> HeadlineRow:
-    """Say in the comment where a target is met, but not by the whole interval."""
-    if row.target is None or row.met is not None or not row.target.is_met(row.estimate.value):
-        return row
-    limits = (row.estimate.ci_low, row.estimate.ci_high)
-    if not all(map(math.isfinite, limits)) or row.target.is_met_throughout(row.estimate):
-        return row
-    side = "below" if row.target.sense in {"at least", "above"} else "above"
-    words = f"The interval reaches {side} the target. {row.comment}".strip()
-    return replace(row, met=True, comment=words)
-
-
-def _reconstruction(found: _Found) -> list[Line | None]:
+def _reconstruction(found: Found) -> list[Line | None]:
     lines = []
     measures = (("ms_ssim", "MS-SSIM", 0.85, ""), ("psnr", "PSNR", 26.0, " dB"))
     for term, name, threshold, unit in measures:
@@ -144,7 +56,7 @@ def _reconstruction(found: _Found) -> list[Line | None]:
         if alone is not None:
             words = f"The autoencoder alone keeps {write_estimate(alone)}."
         lines.append(
-            _line(
+            make_line(
                 found,
                 "reconstruction",
                 term,
@@ -157,7 +69,7 @@ def _reconstruction(found: _Found) -> list[Line | None]:
             )
         )
         lines += [
-            _line(
+            make_line(
                 found,
                 "reconstruction",
                 f"{term}{suffix}",
@@ -172,7 +84,7 @@ def _in(unit: str) -> str:
     return f" ({unit.strip()})" if unit else ""
 
 
-def _follow_up(found: _Found) -> list[Line | None]:
+def _follow_up(found: Found) -> list[Line | None]:
     persistence = found.estimate("follow_up", "pearson_r_persistence")
     threshold = max(0.75, -math.inf if persistence is None else persistence.value)
     gain = found.estimate("follow_up", "pearson_r_gain")
@@ -183,19 +95,19 @@ def _follow_up(found: _Found) -> list[Line | None]:
         against = write_estimate(against_copy, null=0.0)
         copy_words = f"Against the model's own copy, as smooth as a drawing: {against}."
     return [
-        _line(
+        make_line(
             found, "follow_up", "pearson_r", label="Generated against real follow-up score, r",
             naive=persistence, naive_label="persistence", key=True, comment=words,
             target=Target(threshold, wording="at least 0.75, above persistence"),
         ),
-        _line(
+        make_line(
             found, "follow_up", "pearson_r_persistence", label="Baseline against follow-up score, r"
         ),
-        _line(
+        make_line(
             found, "follow_up", "bias", label="Generated minus real score, mean", null=0.0,
             comment=f"sd of differences {write_number(found.value('follow_up', 'sd'), 2)}",
         ),
-        _line(
+        make_line(
             found, "follow_up", "image_skill", label="Image skill over no change",
             naive=Estimate(0.0), naive_label="no change", target=Target(0.0, "above"), null=0.0,
             comment=copy_words,
@@ -203,7 +115,7 @@ def _follow_up(found: _Found) -> list[Line | None]:
     ]  # fmt: skip
 
 
-def _age(found: _Found) -> list[Line | None]:
+def _age(found: Found) -> list[Line | None]:
     real = found.estimate("generated_age", "r_squared_acquired")
     no_age = real is not None and real.value <= 0
     words = (
@@ -212,14 +124,14 @@ def _age(found: _Found) -> list[Line | None]:
         else ""
     )
     return [
-        _line(
+        make_line(
             found, "generated_age", "r_squared", label="Age read off generated films, R²",
             naive=real, naive_label="real test films",
         ),
-        _line(
+        make_line(
             found, "generated_age", "r_squared_acquired", label="Age read off real test films, R²"
         ),
-        _line(
+        make_line(
             found, "generated_age", "fraction_of_acquired", target=Target(0.9), comment=words,
             label="Age on generated films, share of the R² on real ones",
             met=False if no_age else None,
@@ -227,14 +139,14 @@ def _age(found: _Found) -> list[Line | None]:
     ]  # fmt: skip
 
 
-def _groups(found: _Found) -> list[Line | None]:
+def _groups(found: Found) -> list[Line | None]:
     lower = found.estimate("risk_groups", "hazard_ratio_lh")
     lines = [
-        _line(
+        make_line(
             found, "risk_groups", "hazard_ratio_lh", label="Hazard ratio, LH against LL", null=1.0,
             target=Target(1.0, "above", "above LL (1)"),
         ),
-        _line(
+        make_line(
             found, "risk_groups", "hazard_ratio_high", label="Hazard ratio, HIGH against LL",
             null=1.0, key=True,
             target=Target(
@@ -254,7 +166,7 @@ def _groups(found: _Found) -> list[Line | None]:
     return lines
 
 
-def _models(found: _Found) -> list[Line | None]:
+def _models(found: Found) -> list[Line | None]:
     # the ceiling of the design: what the image-visible state tells; drugs, say, it does not
     best = found.recovered("models", "c_index_visible")
     target, met, words = None, None, ""
@@ -274,14 +186,14 @@ def _models(found: _Found) -> list[Line | None]:
             words += f" Without the luck of one follow-up: {write_number(luckless['estimate'], 3)}."
     age = found.estimate("models", "c_index_age_cox")
     lines = [
-        _line(
+        make_line(
             found, "models", "c_index", label="c-index, scores + clinical", naive=age,
             naive_label="age alone", target=target, met=met, key=True, comment=words, null=0.5,
         )
     ]  # fmt: skip
     for other, name in (("age", "age alone"), ("baseline_score", "the baseline score alone")):
         lines.append(
-            _line(
+            make_line(
                 found,
                 "models",
                 f"c_index_gain_scores_clinical_over_{other}",
@@ -290,11 +202,11 @@ def _models(found: _Found) -> list[Line | None]:
                 target=Target(0.0, "above"),
             )
         )
-    lines.append(_line(found, "models", "likelihood_ratio", label="Likelihood-ratio χ²"))
+    lines.append(make_line(found, "models", "likelihood_ratio", label="Likelihood-ratio χ²"))
     for years in found.saved.settings.risk.times:
         term = f"auroc_{years:g}y"
         lines.append(
-            _line(
+            make_line(
                 found,
                 "models",
                 term,
@@ -307,7 +219,7 @@ def _models(found: _Found) -> list[Line | None]:
     return lines
 
 
-def _speed(found: _Found) -> list[Line | None]:
+def _speed(found: Found) -> list[Line | None]:
     generation = found.saved.settings.generation
     futures = (len(generation.horizons) + 1) * generation.draws
     ratio = found.estimate("speed", "ratio_unshared")
@@ -315,12 +227,15 @@ def _speed(found: _Found) -> list[Line | None]:
     if ratio is not None:
         words += f" Running both branches for every draw takes {ratio.value:.1f} times as long."
     return [
-        _line(
+        make_line(
             found, "speed", "seconds_per_patient", target=Target(60.0, "at most"),
             label=f"Seconds per patient ({futures} futures)", comment=words,
         ),
-        _line(
+        make_line(
             found, "speed", "ratio_unshared", null=1.0,
             label="Time of running both branches for every draw, against ours",
         ),
     ]  # fmt: skip
+
+
+__all__ = ["Line", "headline_json", "headline_lines", "page_rows"]
