@@ -33,6 +33,11 @@ def encode_rows(graph: CausalGraph, rows: pd.DataFrame) -> dict[str, Floats]:
     return {node.name: _column(node, rows) for node in graph.nodes}
 
 
+def usable_values(node: Node, values: pd.Series) -> NDArray[np.bool_]:
+    """Say of each value whether it is one of the variable's, (n,)."""
+    return ~np.isnan(_codes(node, values))
+
+
 def encode_intervention(graph: CausalGraph, do: Mapping[str, Setting], n: int) -> dict[str, Floats]:
     """Return what ``do`` sets as float64 codes of ``n`` rows.
 

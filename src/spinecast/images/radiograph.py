@@ -43,6 +43,10 @@ class Preparation:
         bins of the histogram. Not reported; those of scikit-image.
     maximum_enlargement
         Films that would have to be enlarged more than this are too small.
+    window
+        Grey values that become 0 and 1, the same for every film, so that grey values stay
+        comparable (DXA: areal density); what lies beyond is cut off. None stretches each film
+        to its own range. Not with an equalisation.
     """
 
     shape: tuple[int, int] = (1024, 512)
@@ -52,6 +56,8 @@ class Preparation:
     tiles: int = 8
     bins: int = 256
     maximum_enlargement: float = 4.0
+    # None and not (): settings without a window keep the fingerprint they always had
+    window: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", (int(self.shape[0]), int(self.shape[1])))
@@ -60,6 +66,18 @@ class Preparation:
         if not 0.0 <= self.crop_margin < 0.5 or min(self.shape) < 1:
             got = f"margin {self.crop_margin}, shape {self.shape}"
             raise error("SC-706", expected="a margin below 0.5 and a shape", got=got)
+        if self.window is not None:
+            object.__setattr__(self, "window", tuple(float(grey) for grey in self.window))
+            self._check_window(self.window)
+
+    def _check_window(self, window: tuple[float, ...]) -> None:
+        rising = len(window) == 2 and window[0] < window[1]
+        if not rising or self.equalisation != "none":
+            raise error(
+                "SC-706",
+                expected="a window of two rising grey values, without equalisation",
+                got=f"{window} with equalisation {self.equalisation}",
+            )
 
 
 # Cho 2023 (thesis), VERTE-X: "1024 x 512 keep aspect, CLAHE + normalise".
@@ -189,13 +207,22 @@ def prepare_radiograph(image: Image, preparation: Preparation = PAPER) -> Pixels
     rows, columns = placement.source
     film = image.pixels[placement.top : placement.top + rows, placement.left :][:, :columns]
     check_pixels(film)
-    film = _resized(_unit_range(film), _working_shape(placement, preparation))
-    equalised = np.clip(_equalised(_unit_range(film), preparation), 0.0, 1.0)
-    fitted = _unit_range(_resized(equalised, placement.fitted))
+    fitted = _fitted(film, placement, preparation)
     result = np.zeros(preparation.shape, np.float32)
     row, column = placement.offset
     result[row : row + placement.fitted[0], column : column + placement.fitted[1]] = fitted
     return result
+
+
+def _fitted(film: NDArray[Any], placement: Placement, preparation: Preparation) -> Pixels:
+    """Return the cut film in [0, 1], in the size it has in the prepared picture."""
+    if preparation.window is not None:
+        low, high = preparation.window
+        grey = np.clip((film - np.float32(low)) * np.float32(1 / (high - low)), 0.0, 1.0)
+        return np.clip(_resized(grey.astype(np.float32), placement.fitted), 0.0, 1.0)
+    film = _resized(_unit_range(film), _working_shape(placement, preparation))
+    equalised = np.clip(_equalised(_unit_range(film), preparation), 0.0, 1.0)
+    return _unit_range(_resized(equalised, placement.fitted))
 
 
 def check_pixels(film: NDArray[Any]) -> None:

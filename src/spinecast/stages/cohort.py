@@ -33,9 +33,25 @@ def make_cohort(context: StageContext) -> None:
 
 def make_images(context: StageContext) -> None:
     """Prepare every eligible film; write the final cohort, flow, splits and Table 1."""
+    prepare_eligible(context, eligibility_rules(context.settings.cohort))
+
+
+def prepare_eligible(
+    context: StageContext, rules: Sequence[Rule], *, described: Sequence[str] = ()
+) -> None:
+    """Prepare every image that ``rules`` keep; write the final cohort, flow, splits and Table 1.
+
+    Parameters
+    ----------
+    context
+        Of a study whose settings have ``cohort`` and ``preparation``.
+    rules
+        In order; they are asked again after reading, when headers are known.
+    described
+        Further columns of Table 1.
+    """
     settings: CohortSettings = context.settings.cohort
     loaded = read_cohort(context.needs["cohort"])
-    rules = eligibility_rules(settings)
     wanted, _ = select_eligible(loaded, rules)
     _, refused, index = prepare_store(
         wanted.images,
@@ -57,7 +73,7 @@ def make_images(context: StageContext) -> None:
     )
     check_leakage(splits, eligible.images)
     write_splits(context.folder / "splits.csv", splits)
-    write_table(context.folder / "table_one.csv", describe_people(eligible, splits))
+    write_table(context.folder / "table_one.csv", describe_people(eligible, splits, described))
 
 
 def open_source(context: StageContext) -> CohortSource:
@@ -81,14 +97,19 @@ def eligibility_rules(settings: CohortSettings) -> Sequence[Rule]:
     return [rule for rule in rules if settings.view or not rule.label.startswith("view")]
 
 
-def describe_people(cohort: Cohort, splits: pd.DataFrame) -> pd.DataFrame:
-    """Return Table 1 of the baseline visit by split; columns unknown for everybody are left out."""
+def describe_people(
+    cohort: Cohort, splits: pd.DataFrame, described: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Return Table 1 of the baseline visit by split; columns unknown for everybody are left out.
+
+    ``described`` names numbers besides the usual ones.
+    """
     baseline = cohort.visits[cohort.visits["visit"] == 0]
     frame = cohort.people.merge(baseline, on="person_id").merge(splits, on="person_id")
     known = [c for c in frame.columns if frame[c].notna().any()]
     return table_one(
         frame,
-        continuous=[c for c in _CONTINUOUS if c in known],
+        continuous=[c for c in dict.fromkeys((*_CONTINUOUS, *described)) if c in known],
         categorical=[c for c in _CATEGORICAL if c in known],
         group="split",
     )
@@ -158,6 +179,7 @@ __all__ = [
     "make_cohort",
     "make_images",
     "open_source",
+    "prepare_eligible",
     "read_cohort",
     "read_flow",
     "read_images",

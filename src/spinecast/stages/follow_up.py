@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from spinecast.cluster import map_blocks
 from spinecast.cohort.visits import pair_images
 from spinecast.counterfactuals import (
     SamplingSettings,
@@ -30,6 +29,7 @@ from spinecast.run import StageContext
 from spinecast.scores.predict import FittedScorer
 from spinecast.seeds import integer
 from spinecast.stages.arrays import read_pixels, write_arrays, write_pixels
+from spinecast.stages.blocks import map_with_one_thread_each
 from spinecast.stages.cohort import read_cohort, read_images
 from spinecast.stages.feature_pictures import write_features
 from spinecast.stages.networks import attributes_of, load_scorers
@@ -146,7 +146,9 @@ def make_follow_up(context: StageContext) -> None:
         seed=integer(context.seed, "follow-up"),
     )
     groups = _grouped(jobs)
-    files = _map_with_one_thread_each(work, groups, context)
+    files = map_with_one_thread_each(
+        work, groups, context, label="draw follow-ups", text="futures drawn"
+    )
     collected = [
         (job, place, np.load(file, allow_pickle=False))
         for file, (_, block) in zip(files, groups, strict=True)
@@ -251,26 +253,6 @@ def _grouped(jobs: Sequence[Job]) -> list[tuple[int, list[Job]]]:
         kind = [job for job in jobs if job.full is full]
         blocks += [kind[start : start + _BLOCK] for start in range(0, len(kind), _BLOCK)]
     return list(enumerate(blocks))
-
-
-def _map_with_one_thread_each(
-    work: DrawBlock, groups: list[tuple[int, list[Job]]], context: StageContext
-) -> list[Path]:
-    """Run the blocks side by side; small networks gain more from that than from two threads."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        return map_blocks(
-            work,
-            groups,
-            cluster=context.cluster,
-            label="draw follow-ups",
-            progress=lambda done, total: context.progress(done / total, "futures drawn"),
-        )
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _score_table(collected: list[tuple[Job, int, np.ndarray]]) -> pd.DataFrame:

@@ -46,6 +46,7 @@ from spinecast.seeds import integer
 from spinecast.stages.cohort import read_images
 from spinecast.stages.seen import refuse_seen
 from spinecast.stages.settings import FollowUpSettings, TrainingSettings
+from spinecast.stages.training import fitting, part_of
 from spinecast.stages.weights import weights_folder
 
 TASKS: dict[str, ScoreTask] = {
@@ -132,7 +133,7 @@ def train_pair(
         start=pair.autoencoder,
         validation_rows=held,
         folder=folder / "autoencoder",
-        progress=_part(context, (0.0, 0.25), label="autoencoder"),
+        progress=part_of(context, (0.0, 0.25), label="autoencoder"),
     )
     pair.autoencoder.to(best_device())
     latents = encode_images(pair, store, rows)
@@ -141,7 +142,7 @@ def train_pair(
         latents,
         settings=fit_settings(settings.structure, context.seed),
         folder=folder / "structure",
-        progress=_part(context, (0.25, 0.5), label="structure model"),
+        progress=part_of(context, (0.25, 0.5), label="structure model"),
     )
     context.progress(0.5, "follow-ups moved into their baseline's pose")
     latents, known, pairs = add_aligned_follow_ups(
@@ -160,7 +161,7 @@ def train_pair(
         training=PromptTraining(mode=settings.training_mode),  # type: ignore[arg-type]
         settings=fit_settings(settings.prompt, context.seed),
         folder=folder / "prompt",
-        progress=_part(context, (0.5, 1.0), label=f"prompt model, {len(pairs.years)} pairs"),
+        progress=part_of(context, (0.5, 1.0), label=f"prompt model, {len(pairs.years)} pairs"),
     )
     return pair.to("cpu"), results
 
@@ -208,7 +209,7 @@ def _train_scorers(context: StageContext, store: ImageStore, index: pd.DataFrame
     """Fit a scorer for every task with labels; one network a fold, or one in all (folds = 1)."""
     train = training_films(index, context.settings)
     pair = load_pair(context.needs["generator"] / "pair").to(best_device())
-    copies = Copies(store, train).fill(pair, _part(context, (0, 0.05), label=""))
+    copies = Copies(store, train).fill(pair, part_of(context, (0, 0.05), label=""))
     known = pd.concat([train, index[index["split"] != "train"]])
     counts = {}
     for number, (column, task) in enumerate(TASKS.items()):
@@ -217,7 +218,7 @@ def _train_scorers(context: StageContext, store: ImageStore, index: pd.DataFrame
             continue
         low, high = (0.05 + 0.95 * (number + k) / len(TASKS) for k in (0, 1))
         lesson = _Lesson(store, known, column, task, copies)
-        fitted = _fit_task(context, lesson, _part(context, (low, high), label=task.name))
+        fitted = _fit_task(context, lesson, part_of(context, (low, high), label=task.name))
         for place, scorer in enumerate(fitted):
             save_scorer(context.folder / "scorers", scorer, name=f"{task.name}-{place}", half=True)
         counts[task.name] = len(fitted)
@@ -321,16 +322,7 @@ def scorer_config(settings: FollowUpSettings) -> backbones.ScorerConfig:
 
 def fit_settings(training: TrainingSettings, seed: int) -> FitSettings:
     """Return the training loop's settings."""
-    return FitSettings(
-        learning_rate=training.learning_rate,
-        weight_decay=training.weight_decay,
-        max_steps=training.steps,
-        batch_size=training.batch_size,
-        warmup_steps=training.warmup,
-        ema_decay=training.ema,
-        validate_every=max(1, training.steps // 10),
-        seed=integer(seed, "fit") % 2**31,
-    )
+    return fitting(training, integer(seed, "fit"))
 
 
 def _require_strangers(context: StageContext) -> None:
@@ -376,15 +368,3 @@ def _fit_familiarity(context: StageContext, store: ImageStore, index: pd.DataFra
     }
     familiarity = fit_familiarity(first[0], store, rows["train"], held_out=rows["validation"])
     save_familiarity(context.folder, familiarity)
-
-
-def _part(
-    context: StageContext, span: tuple[float, float], *, label: str
-) -> Callable[[float, str], None]:
-    """Return a progress callback for a part of the stage."""
-    low, high = span
-
-    def report(done: float, text: str) -> None:
-        context.progress(low + (high - low) * done, f"{label} {text}".strip())
-
-    return report

@@ -75,15 +75,20 @@ def true_future_errors(saved: SavedRun, truth: Any) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def true_film(truth: Any, image_id: str, *, years: float, preparation: Preparation) -> np.ndarray:
-    """Return the counterfactual film of a world, prepared as the run prepared its films."""
+def true_film(
+    truth: Any, image_id: str, *, preparation: Preparation, **question: Any
+) -> np.ndarray:
+    """Return the counterfactual film of a world, prepared as the run prepared its films.
+
+    ``question`` is what the truth is asked: ``years``, ``do`` ...
+    """
     from spinecast.cohort.sources.simulated import bright_bone
 
-    rendered = truth.counterfactual(image_id, years=years)
+    rendered = truth.counterfactual(image_id, **question)
     image = Image(
         pixels=bright_bone(rendered),
         spacing=truth.world.spacing(truth.world.film(image_id)),
-        view="LATERAL",
+        view=truth.world.preset.view,
         region=rendered.region,
         manufacturer=rendered.maker,
     )

@@ -26,7 +26,8 @@ from spinecast.run import RunFolder
 from spinecast.stages.cohort import read_images
 from spinecast.stages.seen import write_seen
 
-SHIPPED = Path(__file__).resolve().parents[1] / "weights" / "followup-xray"
+_ALL_SHIPPED = Path(__file__).resolve().parents[1] / "weights"
+SHIPPED = _ALL_SHIPPED / "followup-xray"
 _COPIED = {
     "generator": ("pair",),
     "scorers": ("scorers", "scorers.json", "familiarity.json", "familiarity.safetensors"),
@@ -43,17 +44,22 @@ _CARD_TERMS = (
 )
 
 
-def weights_folder(given: str | None) -> Path:
-    """Return the folder of the given weights, or of the shipped ones.
+def weights_folder(
+    given: str | None, *, study: str = "followup-xray", sign: str = "scorers.json"
+) -> Path:
+    """Return the folder of the given weights, or of those shipped for a study.
+
+    ``sign`` is a file that every weights folder of the study has.
 
     Raises
     ------
     ModelError
         SC-406 where there are none.
     """
-    folder = SHIPPED if given is None else Path(given)
-    if not (folder / "scorers.json").is_file():
-        raise error("SC-406", expected="a weights folder", got="none", where=str(folder))
+    folder = _ALL_SHIPPED / study if given is None else Path(given)
+    if not (folder / sign).is_file():
+        raise error("SC-406", expected=f"a weights folder of {study}", got="none",
+                    where=str(folder))  # fmt: skip
     return folder
 
 
