@@ -21,13 +21,11 @@ from spinecast.models.image_model import ImageModel
 from spinecast.models.parent_reader import ReaderConfig
 from spinecast.run import StageContext
 from spinecast.seeds import integer
+from spinecast.stages.counterfactual_run import BACKBONES
 from spinecast.stages.counterfactual_settings import CounterfactualSettings
 from spinecast.stages.scans import ChosenScans, read_scans, study_graph
 from spinecast.stages.settings import TrainingSettings
 from spinecast.stages.training import fitting
-
-#: The deep one is the study's answer; the two-level one is the published design.
-BACKBONES = ("two_level", "deep")
 
 _TINY_TWO_LEVEL = replace(
     hvae.DEMO,

@@ -7,7 +7,7 @@ from importlib import import_module
 from spinecast.errors import error
 from spinecast.run import Study
 
-_MODULES = {"followup-xray": "followup_xray"}
+_MODULES = {"followup-xray": "followup_xray", "counterfactual-dxa": "counterfactual_dxa"}
 
 
 def study_names() -> list[str]:

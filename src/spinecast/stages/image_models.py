@@ -1,0 +1,163 @@
+"""Stages `image_models` and `judges`: networks trained on this cohort, or taken from weights."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from spinecast.counterfactuals.image_mechanism import ImageMechanism
+from spinecast.counterfactuals.judge import ParentJudge
+from spinecast.errors import error
+from spinecast.files import write_table
+from spinecast.models.fit import FitResult
+from spinecast.models.hvae_training import fit_image_model
+from spinecast.models.parent_reader import ParentReader, ReaderConfig, fit_reader
+from spinecast.run import StageContext
+from spinecast.seeds import integer
+from spinecast.stages.counterfactual_run import BACKBONES
+from spinecast.stages.image_networks import (
+    Lesson,
+    image_training,
+    judge_config,
+    load_backbones,
+    new_image_model,
+    reader_config,
+    require_fit,
+)
+from spinecast.stages.seen import refuse_seen
+from spinecast.stages.settings import TrainingSettings
+from spinecast.stages.training import fitting, part_of
+from spinecast.stages.weights import weights_folder
+
+STUDY = "counterfactual-dxa"
+#: Most validation scans whose evidence bound chooses the weights that are kept.
+_VALIDATION_SCANS = 128
+
+
+def make_image_models(context: StageContext) -> None:
+    """Write both image mechanisms and the reader that they were trained against."""
+    lesson, choice = Lesson.of(context), context.options["networks"]
+    started: dict[str, ImageMechanism] = {}
+    if choice != "train":
+        given = given_weights(context, lesson)
+        started = load_backbones(given)
+        for mechanism in started.values():
+            require_fit(mechanism, lesson.settings, lesson.graph)
+        if choice == "weights":
+            for name, mechanism in started.items():
+                mechanism.save(context.folder, name=name)
+            ParentJudge.load(given, "reader").save(context.folder, name="reader")
+            return
+    reader = _fitted_reader(
+        lesson, "reader", config=reader_config(lesson.settings, lesson.graph),
+        progress=part_of(context, (0.0, 0.05), label="reader"),
+    )  # fmt: skip
+    ParentJudge(reader, lesson.graph.image_parents).save(context.folder, name="reader")
+    for number, (name, words) in enumerate(BACKBONES.items()):
+        low, high = (0.05 + 0.95 * (number + k) / len(BACKBONES) for k in (0, 1))
+        progress = part_of(context, (low, high), label=f"{words} model")
+        mechanism, result = _fitted_mechanism(
+            lesson, name, reader=reader, start=started.get(name), progress=progress
+        )
+        mechanism.save(context.folder, name=name)
+        write_table(context.folder / f"history_{name}.csv", result.history)
+    shutil.rmtree(lesson.folder, ignore_errors=True)
+
+
+def make_judges(context: StageContext) -> None:
+    """Write the judge of every image parent, and its errors on real scans of test people."""
+    lesson = Lesson.of(context)
+    if context.options["networks"] == "weights":
+        judge = ParentJudge.load(given_weights(context, lesson), "judge")
+        if judge.parents != lesson.graph.image_parents:
+            raise error("SC-403", expected=", ".join(lesson.graph.image_parents),
+                        got=", ".join(judge.parents), where="judge of the weights")  # fmt: skip
+    else:
+        reader = _fitted_reader(
+            lesson, "judge", config=judge_config(lesson.settings, lesson.graph),
+            progress=part_of(context, (0.0, 1.0), label="judge"),
+        )  # fmt: skip
+        judge = ParentJudge(reader, lesson.graph.image_parents)
+    judge.save(context.folder)
+    test = lesson.places("test")
+    errors = judge_errors(judge.read(lesson.scans.read(test)), lesson.parents[test], judge.parents)
+    write_table(context.folder / "judge_errors.csv", errors)
+    shutil.rmtree(lesson.folder, ignore_errors=True)
+
+
+def judge_errors(readings: np.ndarray, known: np.ndarray, parents: tuple[str, ...]) -> pd.DataFrame:
+    """Return ``parent``, ``mae``, ``rmse``, ``r_squared`` and ``n`` of readings (n, parents)."""
+    missed = readings - known
+    spread = ((known - known.mean(axis=0)) ** 2).sum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        explained = 1 - (missed**2).sum(axis=0) / spread
+    return pd.DataFrame(
+        {
+            "parent": list(parents),
+            "mae": np.abs(missed).mean(axis=0),
+            "rmse": np.sqrt((missed**2).mean(axis=0)),
+            "r_squared": explained,
+            "n": len(known),
+        }
+    )
+
+
+def given_weights(context: StageContext, lesson: Lesson) -> Path:
+    """Return the run's weights folder, if it may judge these scans.
+
+    Raises
+    ------
+    ModelError
+        SC-406 where there is none, SC-408 where it was fitted to scans that it would judge.
+    """
+    folder = weights_folder(context.options.get("weights"), study=STUDY, sign="deep.json")
+    judged = lesson.index
+    if context.options["networks"] == "fine-tune":
+        judged = judged[judged["split"] != "train"]
+    refuse_seen(folder, judged)
+    return folder
+
+
+def _fitted_reader(
+    lesson: Lesson, name: str, *, config: ReaderConfig, progress: Callable[[float, str], None]
+) -> ParentReader:
+    lengths: TrainingSettings = getattr(lesson.settings, name)
+    progress(0.0, "training")
+    reader, _ = fit_reader(
+        lesson.scans,
+        lesson.places("train"),
+        lesson.parents,
+        config=config,
+        settings=fitting(lengths, integer(lesson.seed, "fit", name)),
+        validation_rows=lesson.places("validation"),
+        folder=lesson.folder / name,
+    )
+    return reader.cpu().eval()
+
+
+def _fitted_mechanism(
+    lesson: Lesson,
+    name: str,
+    *,
+    reader: ParentReader,
+    start: ImageMechanism | None,
+    progress: Callable[[float, str], None],
+) -> tuple[ImageMechanism, FitResult]:
+    settings, graph = lesson.settings, lesson.graph
+    model = start.model if start else new_image_model(name, settings, graph, seed=lesson.seed)
+    result = fit_image_model(
+        model,
+        lesson.scans,
+        lesson.places("train"),
+        parents=lesson.parents,
+        training=image_training(name, settings, seed=lesson.seed),
+        reader=reader,
+        validation_rows=lesson.places("validation")[:_VALIDATION_SCANS],
+        folder=lesson.folder / name,
+        progress=progress,
+    )
+    return ImageMechanism(model.cpu(), graph.image_parents), result
