@@ -28,7 +28,6 @@ from spinecast.models.hvae_layers import (
     FilmBlock,
     Inferred,
     Likelihood,
-    ParentEffects,
     Pixels,
     Transport,
     draw,
@@ -173,10 +172,8 @@ class DeepHVAE(ImageModel):
             self.leave.bias.zero_()
             # a wide density at first: about a tenth of the grey range
             self.leave.bias[config.patch**2 :] = -2.3
-        self.effects = None
         if config.effects is not None:
-            width = config.levels[config.effects].width
-            self.effects = ParentEffects(width, len(config.logged), image_shape=config.image_shape)
+            self.add_effects(config.levels[config.effects].width)
 
     def look(self, images: torch.Tensor) -> list[torch.Tensor]:
         """Return the encoder's features, coarsest first."""
@@ -276,10 +273,10 @@ class DeepHVAE(ImageModel):
             drawn = drawn + self.linear.synthesise(finest)[:, 0] / 2
         log_scale = F.pixel_shuffle(log_scale, config.patch)[:, 0]
         log_scale = log_scale.clamp(min=config.lowest_log_scale, max=0.0)
+        pixels = Pixels(drawn, log_scale)
         if self.effects is None:
-            return Pixels(drawn, log_scale)
-        mean, field, log_gain = self.effects.apply_to(drawn, features, standardised)
-        return Pixels(mean, log_scale, field, log_gain)
+            return pixels
+        return self.effects.put_in(pixels, features, standardised)
 
 
 class _EncoderLevel(nn.Module):

@@ -25,7 +25,6 @@ from spinecast.models.hvae_layers import (
     FilmBlock,
     Inferred,
     Likelihood,
-    ParentEffects,
     Pixels,
     Transport,
     draw,
@@ -118,6 +117,8 @@ class TwoLevelHVAE(ImageModel):
         self.config = config
         self.encoder = _Encoder(config)
         self.decoder = _Decoder(config)
+        if config.effects is not None:
+            self.add_effects(config.decoder[config.effects])
         outer, inner, hidden = config.outer_latents, config.inner_latents, config.hidden
         seen = inner + len(config.logged)
         self.outer = nn.Linear(seen, 2 * outer)
@@ -153,10 +154,10 @@ class TwoLevelHVAE(ImageModel):
         drawn = drawn + self.mean_image
         # a cap, because a wide density explains every image and draws none
         log_scale = self.log_scale.clamp(LOG_STD_RANGE[0], _log(self.config.highest_scale))
-        if self.decoder.effects is None or features is None:
-            return Pixels(drawn, log_scale)
-        mean, field, log_gain = self.decoder.effects.apply_to(drawn, features, standardised)
-        return Pixels(mean, log_scale, field, log_gain)
+        pixels = Pixels(drawn, log_scale)
+        if self.effects is None or features is None:
+            return pixels
+        return self.effects.put_in(pixels, features, standardised)
 
     def draw_prior(self, n: int, rng: torch.Generator) -> tuple[torch.Tensor, ...]:
         """Return z2 and z1 of n images that no one has."""
@@ -202,10 +203,6 @@ class _Decoder(nn.Module):
         self.leave = nn.Conv2d(widths[-1], config.patch**2, 1)
         nn.init.zeros_(self.leave.bias)
         self.patch, self.at = config.patch, config.effects
-        self.effects = None
-        if config.effects is not None:
-            width = widths[config.effects]
-            self.effects = ParentEffects(width, parents, image_shape=config.image_shape)
 
     def forward(
         self, z1: torch.Tensor, standardised: torch.Tensor

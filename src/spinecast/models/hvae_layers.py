@@ -56,8 +56,10 @@ class Pixels:
 
     def __getitem__(self, rows: slice) -> Pixels:
         """Return the same of some images."""
-        parts = (self.mean, self.log_scale.expand_as(self.mean), self.field, self.log_gain)
-        return Pixels(*(None if part is None else part[rows] for part in parts))
+        log_scale = self.log_scale.expand_as(self.mean)
+        parts = (self.field, self.log_gain)
+        chosen = (None if part is None else part[rows] for part in parts)
+        return Pixels(self.mean[rows], log_scale[rows], *chosen)
 
 
 @dataclass(frozen=True)
@@ -210,12 +212,11 @@ class ParentEffects(nn.Module):
     def _stretched(self, maps: torch.Tensor) -> torch.Tensor:
         return F.interpolate(maps, size=self.image_shape, mode="bilinear", align_corners=False)
 
-    def apply_to(
-        self, drawn: torch.Tensor, features: torch.Tensor, standardised: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return an image of average parents with the effects put in, the field, the log gain."""
+    def put_in(self, drawn: Pixels, features: torch.Tensor, standardised: torch.Tensor) -> Pixels:
+        """Return the density of an image of average parents with the effects in its mean."""
         field, log_gain = self(features, standardised)
-        return displace(drawn, field) * log_gain.exp(), field, log_gain
+        mean = displace(drawn.mean, field) * log_gain.exp()
+        return Pixels(mean, drawn.log_scale, field, log_gain)
 
 
 def displace(images: torch.Tensor, field: torch.Tensor) -> torch.Tensor:

@@ -16,6 +16,7 @@ from spinecast.errors import error
 from spinecast.models.fit import Batch, FitResult, FitSettings, fit, index_batches
 from spinecast.models.hvae_layers import (
     Inferred,
+    ParentEffects,
     Pixels,
     abduct_noise,
     apply_effects,
@@ -56,6 +57,9 @@ class HVAETraining:
         the divergence's weight. All three judge the mean, not a noisy draw.
     independence
         Weight of the mean squared correlation between posterior means and parents.
+    effects
+        Weight of the mean squared displacement (in shares of the reach of the effects) and
+        log gain, so that they rest where no reading asks for them.
     counterfactual, counterfactual_share
         Weight of the reader's term (see ``parent_reader``), and the share of each batch
         whose parents are exchanged for another person's.
@@ -71,7 +75,8 @@ class HVAETraining:
     roi_charbonnier: float = 1.5
     roi_laplacian: float = 0.3
     independence: float = 0.1
-    counterfactual: float = 0.1
+    effects: float = 0.003
+    counterfactual: float = 0.2
     counterfactual_share: float = 0.5
 
 
@@ -103,7 +108,7 @@ PAPER_DEEP = HVAETraining(
 DEMO = HVAETraining(
     fit=FitSettings(
         learning_rate=2e-3, max_steps=2500, batch_size=16, warmup_steps=50, ema_decay=0.99,
-        clip_norm=5.0, skip_norm=500.0, validate_every=250,
+        clip_norm=100.0, skip_norm=2000.0, validate_every=250,
     ),
 )  # fmt: skip
 
@@ -186,6 +191,8 @@ def image_model_loss(training: HVAETraining, reader: ParentReader | None) -> _Lo
         total = total + _region_terms(training, images, inferred.pixels.mean, warm=warm)
         if training.independence:
             total = total + training.independence * dependence(inferred.means, known)
+        if training.effects:
+            total = total + training.effects * _effort(inferred.pixels)
         if training.counterfactual and reader is not None:
             readings = _moved_readings(
                 module, reader, images=images, known=known, inferred=inferred,
@@ -255,13 +262,13 @@ def _moved_readings(
     reader.to(images.device)
     other = torch.randperm(len(known), generator=rng, device=known.device)[:n]
     asked, before = known[other], inferred.pixels[:n]
-    after = module.decode(tuple(z[:n] for z in inferred.latents), asked)
+    latents = tuple(z[:n] for z in inferred.latents)
+    after = module.decode(latents, asked)
     # what the network draws anew could deceive a reader by grey levels nobody sees; a smooth
     # displacement and gain of the image itself cannot, so where there are any they must do it
-    alone = apply_effects(images[:n], before, after)
-    made = (
-        counterfactual_images(images[:n], before, after, module=module) if alone is None else alone
-    )
+    made = apply_effects(images[:n], before, after)
+    if made is None:
+        made = counterfactual_images(images[:n], before, after, module=module)
     jitter = torch.randn(made.shape, generator=rng, device=made.device)
     made = made + reader.config.jitter * jitter
     with torch.no_grad():
@@ -269,6 +276,15 @@ def _moved_readings(
     spread = reader.spread.clamp(min=0.05)
     # linear where far: a start that moves nothing must not drown the evidence bound
     return F.smooth_l1_loss(reader(made) / spread, target / spread)
+
+
+def _effort(pixels: Pixels) -> torch.Tensor:
+    """Return the mean squared effects of the parents, in the units they are drawn in."""
+    if pixels.field is None or pixels.log_gain is None:
+        return pixels.mean.new_zeros(())
+    reach = ParentEffects.REACH * max(pixels.mean.shape[1:])
+    moved = (pixels.field / reach).square().mean()
+    return moved + (pixels.log_gain / ParentEffects.GAIN).square().mean()
 
 
 def counterfactual_images(

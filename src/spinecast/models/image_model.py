@@ -9,7 +9,14 @@ import torch
 from torch import nn
 
 from spinecast.errors import error
-from spinecast.models.hvae_layers import Inferred, Likelihood, ParentScale, Pixels, Transport
+from spinecast.models.hvae_layers import (
+    Inferred,
+    Likelihood,
+    ParentEffects,
+    ParentScale,
+    Pixels,
+    Transport,
+)
 
 
 class ImageModel(nn.Module, ABC):
@@ -26,6 +33,8 @@ class ImageModel(nn.Module, ABC):
         Family of the pixels' density; whether its noise moves with the anatomy.
     scale
         Of the parents.
+    effects
+        Displacement and gain by the parents, or None.
     mean_image
         (rows, columns), of the training images; decoders draw the difference from it.
     """
@@ -41,10 +50,16 @@ class ImageModel(nn.Module, ABC):
         transport: Transport,
     ) -> None:
         super().__init__()
-        self.image_shape = tuple(image_shape)
+        self.image_shape = image_shape
         self.likelihood, self.transport = likelihood, transport
         self.scale = ParentScale(logged)
+        self.effects: ParentEffects | None = None
         self.register_buffer("mean_image", torch.full(self.image_shape, 0.5))
+
+    def add_effects(self, width: int) -> None:
+        """Give the model a displacement and a gain, read off features of this width."""
+        parents = len(self.scale.logged)
+        self.effects = ParentEffects(width, parents, image_shape=self.image_shape)
 
     @abstractmethod
     def look(self, images: torch.Tensor) -> list[torch.Tensor]:
