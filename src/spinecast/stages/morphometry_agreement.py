@@ -26,6 +26,8 @@ from spinecast.stages.estimates import Estimates, mean_interval, person_bootstra
 from spinecast.stages.scans import short_name
 
 MEASURES = ("mae", "rmse", "psnr", "ssim")
+#: Suffixes of the predictions whose agreement is described in full.
+IN_FULL = ("", "_image", "_persistence")
 #: Fewer people say nothing of agreement.
 FEWEST = 5
 
@@ -172,7 +174,7 @@ def _add_variable(
     suffix: str,
     again: Callable[..., tuple[float, float]],
 ) -> None:
-    """Add R2 of level and change, error of the change, ICC, Lin and Bland-Altman."""
+    """Add R2 of level and change, error of the change; of some ICC, Lin and Bland-Altman."""
     label, n = f"{short_name(name)}{suffix}", len(rows)
     statistics: Mapping[str, Callable[..., float]] = {
         "r_squared": level_r_squared,
@@ -182,6 +184,8 @@ def _add_variable(
     for term, statistic in statistics.items():
         of = partial(statistic, name=name)
         estimates.add("follow_up", f"{term}_{label}", of(rows), n=n, interval=again(rows, of))
+    if suffix not in IN_FULL:
+        return
     predicted, measured = rows[f"{name}_predicted"], rows[f"{name}_follow_up"]
     estimates.add("follow_up", f"icc_{label}", icc(predicted, measured), n=n)
     estimates.add("follow_up", f"lin_{label}", lins_concordance(predicted, measured), n=n)
