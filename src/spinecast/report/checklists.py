@@ -107,6 +107,28 @@ FOLLOW_UP_ANSWERS: Mapping[str, Answer] = {
     "27a": Answer("quarantine", "unlike images are refused with a code"),
 }
 
+COUNTERFACTUAL_ANSWERS: Mapping[str, Answer] = {
+    "1": Answer("top"),
+    "4": Answer("headline", "development and evaluation on people kept apart"),
+    "5a": Answer("flow"),
+    "6b": Answer("flow"),
+    "7": Answer("quarantine", "counted by reason; not compared across groups"),
+    "9a": Answer("graph", "the variables of the causal graph"),
+    "11": Answer("flow", "people with an unknown variable are left out and counted"),
+    "12a": Answer("flow", "split by person"),
+    "12c": Answer("provenance", "every setting is in study.toml"),
+    "12e": Answer("foretold"),
+    "12g": Answer("foretold", "age alone set to that of the later scan"),
+    "18f": Answer("provenance"),
+    "20b": Answer("table-one"),
+    "20c": Answer("table-one"),
+    "22": Answer("provenance", "weights with their hashes"),
+    "23a": Answer("foretold"),
+    "25": Answer("headline"),
+    "26": Answer("limits"),
+    "27a": Answer("quarantine", "unlike images are refused with a code"),
+}
+
 
 def checklist_table(
     answers: Mapping[str, Answer], *, anchors: Collection[str], simulated: bool

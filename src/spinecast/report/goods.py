@@ -220,3 +220,72 @@ class BlandAltmanData:
     bias: Estimate
     lower: float
     upper: float
+
+
+@dataclass(frozen=True)
+class GraphArrow:
+    """One edge of a causal graph; ``weight`` in standard deviations, None where there is none."""
+
+    cause: str
+    effect: str
+    weight: Estimate | None = None
+
+
+@dataclass(frozen=True)
+class GraphData:
+    """A causal graph to be drawn.
+
+    Parameters
+    ----------
+    names
+        Variables (and the image, last), causes before effects.
+    labels
+        How they are called, with units.
+    arrows
+        Edges between them.
+    """
+
+    names: tuple[str, ...]
+    labels: Mapping[str, str]
+    arrows: tuple[GraphArrow, ...]
+
+
+@dataclass(frozen=True)
+class AgeSweep:
+    """One scan with age set by intervention: images (rows, columns) in [0, 1].
+
+    Parameters
+    ----------
+    label
+        Pseudonym and what is known.
+    scan
+        As it was taken.
+    ages
+        Years, as set.
+    generated, spread
+        The image at each age (mean over draws of the latents) and its standard deviation.
+    """
+
+    label: str
+    scan: Pixels
+    ages: tuple[float, ...]
+    generated: tuple[Pixels, ...]
+    spread: tuple[Pixels, ...]
+
+
+@dataclass(frozen=True)
+class ForetoldValues:
+    """One variable of people measured twice: ``baseline``, ``follow_up``, ``predicted`` (n,).
+
+    ``start`` is what predicted changes are taken from where that is not the baseline (a
+    reading off the baseline image, say).
+    """
+
+    label: str
+    unit: str
+    baseline: Numbers
+    follow_up: Numbers
+    predicted: Numbers
+    level_words: str = ""
+    change_words: str = ""
+    start: Numbers | None = None

@@ -9,9 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from spinecast.files import read_json, write_bytes, write_json, write_table, write_text
+from spinecast.files import write_bytes, write_json, write_table, write_text
 from spinecast.report import Section, render_page
-from spinecast.report.sections import headline_section
 from spinecast.run import RunFolder, StageContext, settings_from_dict
 from spinecast.stages import (
     report_cohort,
@@ -21,9 +20,15 @@ from spinecast.stages import (
     report_scores,
     report_trust,
 )
-from spinecast.stages.headline import Line, headline_json, headline_lines, page_rows
+from spinecast.stages.headline import Line, headline_json, headline_lines
 from spinecast.stages.recovery import read_recovery, recover
-from spinecast.stages.report_assembly import collect, missing_section, read_record
+from spinecast.stages.report_assembly import (
+    collect,
+    headline_card,
+    missing_section,
+    page_meta,
+    read_record,
+)
 from spinecast.stages.saved_run import SavedRun
 from spinecast.stages.settings import FollowUpSettings
 
@@ -37,6 +42,10 @@ PUBLISHED = {
     "headline.json": "headline.json",
     "index.html": "report/index.html",
 }
+_SUBTITLE = (
+    "A film, its drawn futures, the score of each, and who fractured: study S2 (Diff-X and "
+    "VERTE-X)."
+)
 _PARTS: tuple[tuple[str, Callable[[SavedRun], Section]], ...] = (
     ("Flow of people and films", report_cohort.flow),
     ("Table 1", report_cohort.table_one),
@@ -118,7 +127,7 @@ def write_report(
         "Follow-up radiographs, fracture scores and risk groups",
         sections,
         simulated=saved.simulated,
-        meta=_meta(saved, record),
+        meta=page_meta(saved, record, subtitle=_SUBTITLE, images="films"),
     )
     write_text(folder / "index.html", page)
 
@@ -138,7 +147,10 @@ def page_sections(
             ("Published numbers", lambda: report_trust.published(saved)),
         ]
     )
-    sections = [_headline(saved, lines), *made]
+    sections = [
+        headline_card(saved, lines, images="films", unseen_by="no network and no threshold"),
+        *made,
+    ]
     sections.append(report_trust.limits(saved))
     if missing:
         sections.append(missing_section(missing))
@@ -147,38 +159,6 @@ def page_sections(
     hashes = report_trust.weight_hashes(saved)
     sections.append(report_trust.provenance(saved, record, hashes=hashes))
     return sections
-
-
-def _headline(saved: SavedRun, lines: list[Line]) -> Section:
-    test = saved.films[1]
-    test = test[test["split"] == "test"]
-    whose = "simulated test people" if saved.simulated else "test people"
-    text = (
-        f"Measured on {test['person_id'].nunique():,} {whose} ({len(test):,} films) that no "
-        "network and no threshold has seen."
-    )
-    return headline_section(page_rows(lines), text=text)
-
-
-def _meta(saved: SavedRun, record: Mapping[str, Any]) -> dict[str, Any]:
-    environment = read_json(saved.top / "environment.json")
-    cohort = "" if saved.simulated else (
-        f"Cohort {saved.cohort.name}: {len(saved.cohort.people):,} people, "
-        f"{len(saved.cohort.images):,} films. For research only; it does not speak for people who "
-        "are not like them."
-    )  # fmt: skip
-    return {
-        "subtitle": "A film, its drawn futures, the score of each, and who fractured: study S2 "
-        "(Diff-X and VERTE-X).",
-        "cohort": cohort,
-        "facts": {
-            "study": record.get("study", ""),
-            "preset": record.get("preset", ""),
-            "source": saved.source if saved.simulated else saved.cohort.name,
-            "seed": saved.seed,
-            "version": environment["spinecast"],
-        },
-    }
 
 
 __all__ = ["make_report", "page_sections", "rebuild_report", "write_report"]

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from spinecast.errors import StatisticsError
+from spinecast.files import read_json
 from spinecast.report import Section
+from spinecast.report.sections import headline_section
 from spinecast.report.tables import frame_table
-from spinecast.stages.saved_stages import AbsentError
+from spinecast.stages.headline_lines import Line, page_rows
+from spinecast.stages.saved_stages import AbsentError, SavedStages
 
 Part = tuple[str, Callable[[], Section | list[Section]]]
 
@@ -43,6 +46,41 @@ def missing_section(missing: list[tuple[str, str]]) -> Section:
         markup="The saved files hold nothing to make these sections of.",
         tables=(frame_table(frame),),
     )
+
+
+def page_meta(
+    saved: SavedStages, record: Mapping[str, Any], *, subtitle: str, images: str
+) -> dict[str, Any]:
+    """Return what stands at the head of the page; ``images`` is what the study calls them."""
+    environment = read_json(saved.top / "environment.json")
+    cohort = "" if saved.simulated else (
+        f"Cohort {saved.cohort.name}: {len(saved.cohort.people):,} people, "
+        f"{len(saved.cohort.images):,} {images}. For research only; it does not speak for people "
+        "who are not like them."
+    )  # fmt: skip
+    return {
+        "subtitle": subtitle,
+        "cohort": cohort,
+        "facts": {
+            "study": record.get("study", ""),
+            "preset": record.get("preset", ""),
+            "source": saved.source if saved.simulated else saved.cohort.name,
+            "seed": saved.seed,
+            "version": environment["spinecast"],
+        },
+    }
+
+
+def headline_card(saved: SavedStages, lines: list[Line], *, images: str, unseen_by: str) -> Section:
+    """Return the headline, saying on whom it was measured."""
+    test = saved.films[1]
+    test = test[test["split"] == "test"]
+    whose = "simulated test people" if saved.simulated else "test people"
+    text = (
+        f"Measured on {test['person_id'].nunique():,} {whose} ({len(test):,} {images}) that "
+        f"{unseen_by} has seen."
+    )
+    return headline_section(page_rows(lines), text=text)
 
 
 def read_record(top: Path) -> dict[str, Any]:

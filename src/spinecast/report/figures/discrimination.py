@@ -120,13 +120,20 @@ def draw_recovery(comparison: pd.DataFrame, *, simulated: bool = True) -> Figure
     )
 
 
-def draw_intervals(panels: Mapping[str, Sequence[ForestRow]], *, simulated: bool) -> Figure:
-    """Draw one measure per panel and one model per row, with intervals (c-index, AUROC at t)."""
+def draw_intervals(
+    panels: Mapping[str, Sequence[ForestRow]], *, simulated: bool, line: float | None = None
+) -> Figure:
+    """Draw one measure per panel and one model per row, with intervals (c-index, AUROC at t).
+
+    ``line`` marks a value that matters, such as one not to be exceeded.
+    """
     with chart_style():
         most = max(len(rows) for rows in panels.values())
         drawing = new_drawing(2.4 * len(panels) + 1.4, 0.34 * most + 0.9)
         axes = drawing.subplots(1, len(panels), squeeze=False, sharey=True)[0]
         for ax, (title, rows) in zip(axes, panels.items(), strict=True):
+            if line is not None:
+                ax.axvline(line, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
             for y, row in enumerate(rows):
                 e, colour = row.estimate, colour_of(row.label, y)
                 ax.plot([e.ci_low, e.ci_high], [y, y], color=colour)

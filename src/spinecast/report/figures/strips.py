@@ -33,12 +33,17 @@ _TALLEST = 320  # pixels; larger films are averaged down before they are embedde
 
 
 @dataclass(frozen=True)
-class _Panel:
+class Panel:
+    """One column of a strip: a film, what differs in it beneath, and how sure that is.
+
+    ``spread`` is a standard deviation in units of the window; None leaves its place empty.
+    """
+
     title: str
     pixels: Pixels | None
     generated: bool = False
     difference: Pixels | None = None
-    difference_title: str = ""
+    spread: Pixels | None = None
 
 
 def draw_strip(strip: StripData, *, simulated: bool) -> Figure:
@@ -60,18 +65,58 @@ def draw_strip(strip: StripData, *, simulated: bool) -> Figure:
         PNG of at most about 0.5 MB.
     """
     panels = _strip_panels(strip)
+    content, limit = draw_panels(panels, title=strip.label, against="baseline", simulated=simulated)
+    return Figure(content, alt=_strip_words(strip), caption=strip_caption(limit, "baseline"))
+
+
+def draw_panels(
+    panels: Sequence[Panel], *, title: str, against: str, simulated: bool
+) -> tuple[bytes, float]:
+    """Draw films over their difference maps, and over their spread where any panel has one.
+
+    Parameters
+    ----------
+    panels
+        In reading order; films and maps are stamped.
+    title
+        Whose films they are.
+    against
+        What the differences are taken from, in a word or two.
+    simulated
+        Stamp every film; generated films are stamped so in any cohort.
+
+    Returns
+    -------
+    content : bytes
+        PNG.
+    limit : float
+        Ends of the difference scale, plus and minus.
+    """
     limit = _common_limit([p.difference for p in panels])
+    top = _largest([p.spread for p in panels])
+    rows = 3 if any(p.spread is not None for p in panels) else 2
     with plate_style():
-        drawing, axes = _plate(2, [p.pixels for p in panels], title=strip.label)
-        for panel, film, change in zip(panels, axes[0], axes[1], strict=True):
-            _show_film(film, panel.pixels, title=panel.title)
-            stamp_film(film, simulated=simulated, generated=panel.generated)
-            _show_change(change, panel, limit=limit)
+        drawing, axes = _plate(rows, [p.pixels for p in panels], title=title)
+        for panel, column in zip(panels, axes.T, strict=True):
+            _show_film(column[0], panel.pixels, title=panel.title)
+            stamp_film(column[0], simulated=simulated, generated=panel.generated)
+            _show_change(column[1], panel, limit=limit, against=against)
             if panel.difference is not None:
-                stamp_film(change, simulated=simulated, generated=False)
+                stamp_film(column[1], simulated=simulated, generated=False)
+            if rows > 2:
+                _show_spread(column[2], panel, top=top)
         _scale_bar(drawing, axes[1], limit=limit)
-        content = as_png(drawing, dpi=_DPI)
-    return Figure(content, alt=_strip_words(strip), caption=_strip_caption(limit))
+        if rows > 2:
+            _spread_bar(drawing, axes[2], top=top)
+        return as_png(drawing, dpi=_DPI), limit
+
+
+def strip_caption(limit: float, against: str) -> str:
+    """Say how the maps beneath films are to be read."""
+    return (
+        f"Above: films at equal window. Below: film minus {against}, in units of that window; "
+        f"orange brighter, blue darker, black no change (±{limit:.2f})."
+    )
 
 
 def draw_draws(draws: DrawsData, *, simulated: bool) -> Figure:
@@ -137,11 +182,11 @@ def shrink(image: Pixels, *, tallest: int = _TALLEST) -> Pixels:
     return np.asarray(blocks.mean(axis=(1, 3)))
 
 
-def _strip_panels(strip: StripData) -> list[_Panel]:
-    def changed(title: str, pixels: Pixels, *, generated: bool) -> _Panel:
-        return _Panel(title, pixels, generated, pixels - strip.baseline, "− baseline")
+def _strip_panels(strip: StripData) -> list[Panel]:
+    def changed(title: str, pixels: Pixels, *, generated: bool) -> Panel:
+        return Panel(title, pixels, generated, pixels - strip.baseline)
 
-    panels = [_Panel("baseline", strip.baseline)]
+    panels = [Panel("baseline", strip.baseline)]
     if strip.reconstruction is not None:
         panels.append(changed("copy", strip.reconstruction, generated=True))
     for horizon, image in zip(strip.horizons, strip.generated, strict=True):
@@ -162,6 +207,11 @@ def _common_limit(differences: Sequence[Pixels | None]) -> float:
         return 0.1
     top = float(np.nanquantile(np.concatenate(known), 0.995))
     return max(math.ceil(top * 20) / 20, 0.05)
+
+
+def _largest(spreads: Sequence[Pixels | None]) -> float:
+    known = [np.asarray(s).ravel() for s in spreads if s is not None]
+    return max(float(np.nanquantile(np.concatenate(known), 0.995)), 1e-3) if known else 1.0
 
 
 def _plate(rows: int, films: Sequence[Pixels | None], *, title: str) -> tuple[Drawing, np.ndarray]:
@@ -186,13 +236,13 @@ def _show_film(ax: Axes, pixels: Pixels | None, *, title: str) -> None:
     ax.set_title(title)
 
 
-def _show_change(ax: Axes, panel: _Panel, *, limit: float) -> None:
+def _show_change(ax: Axes, panel: Panel, *, limit: float, against: str) -> None:
     ax.set_axis_off()
     if panel.difference is None:
         ax.text(
             0.5,
             0.5,
-            "change\nfrom\nbaseline",
+            f"change\nfrom\n{against}",
             ha="center",
             va="center",
             transform=ax.transAxes,
@@ -208,6 +258,20 @@ def _scale_bar(drawing: Drawing, axes: np.ndarray, *, limit: float) -> None:
     mapping = ScalarMappable(Normalize(-limit, limit), DIFFERENCE)
     bar = drawing.colorbar(mapping, ax=list(axes), fraction=0.018, pad=0.01, aspect=22)
     bar.set_ticks([-limit, 0, limit], labels=[f"−{limit:.2f}", "0", f"+{limit:.2f}"])
+    bar.outline.set_visible(False)  # type: ignore[operator]
+
+
+def _show_spread(ax: Axes, panel: Panel, *, top: float) -> None:
+    ax.set_axis_off()
+    if panel.spread is not None:
+        shown = shrink(panel.spread)
+        ax.imshow(shown, cmap="gray", vmin=0, vmax=top, interpolation="lanczos")
+
+
+def _spread_bar(drawing: Drawing, axes: np.ndarray, *, top: float) -> None:
+    mapping = ScalarMappable(Normalize(0, top), "gray")
+    bar = drawing.colorbar(mapping, ax=list(axes), fraction=0.018, pad=0.01, aspect=22)
+    bar.set_ticks([0, top], labels=["sd 0", f"{top:.3f}"])
     bar.outline.set_visible(False)  # type: ignore[operator]
 
 
@@ -240,10 +304,3 @@ def _when(years: float) -> str:
     if not _is_dated(years):
         return _UNDATED
     return f"{write_number(years)} {'year' if years == 1 else 'years'} ahead"
-
-
-def _strip_caption(limit: float) -> str:
-    return (
-        "Above: films at equal window. Below: film minus baseline, in units of that window; "
-        f"orange brighter, blue darker, black no change (±{limit:.2f})."
-    )
