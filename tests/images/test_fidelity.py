@@ -10,7 +10,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from spinecast.errors import ContentError, StatisticsError
 from spinecast.images import ms_ssim, psnr
-from spinecast.images.fidelity import scales
+from spinecast.images.fidelity import scales, ssim
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
@@ -182,3 +182,21 @@ def test_what_has_no_score_is_refused() -> None:
         ms_ssim(broken, second)
     with pytest.raises(ContentError, match="SC-206"):
         ms_ssim(first[:, :10], second[:, :10])
+
+
+@pytest.mark.parametrize("noise", [0.01, 0.1, 0.4])
+def test_ssim_agrees_with_another_library_where_its_window_overlaps_fully(noise: float) -> None:
+    first, second = (stack.astype(np.float64) for stack in _pair((2, 96, 80), noise))
+    theirs = []
+    for a, b in zip(first, second, strict=True):
+        full = structural_similarity(
+            a, b, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=1.0,
+            full=True,
+        )[1]  # fmt: skip
+        theirs.append(full[5:-5, 5:-5].mean())
+    np.testing.assert_allclose(ssim(first, second), theirs, atol=1e-6)
+
+
+def test_ssim_refuses_images_smaller_than_its_window() -> None:
+    with pytest.raises(ContentError, match="SC-206"):
+        ssim(np.zeros((1, 10, 30)), np.zeros((1, 10, 30)))

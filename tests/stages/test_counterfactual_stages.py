@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,15 +17,18 @@ from spinecast.counterfactuals.answer import image_counterfactual, parent_values
 from spinecast.counterfactuals.image_mechanism import ImageMechanism
 from spinecast.counterfactuals.judge import ParentJudge
 from spinecast.errors import SpinecastError
+from spinecast.files import write_bytes
 from spinecast.images import Image, Preparation, prepare_radiograph
 from spinecast.run import RunFolder, StageContext, run_study
 from spinecast.run.study import RunRequest
 from spinecast.stages.arrays import read_pixels
 from spinecast.stages.cohort import read_cohort
-from spinecast.stages.counterfactual_blocks import donor_values
+from spinecast.stages.counterfactual_blocks import Block, DrawCounterfactuals, donor_values
 from spinecast.stages.counterfactual_goods import Folders, open_goods
 from spinecast.stages.counterfactual_run import SavedCounterfactuals
 from spinecast.stages.counterfactuals import gallery
+from spinecast.stages.image_models import make_image_models, make_judges
+from spinecast.stages.mechanisms import make_mechanisms
 from spinecast.stages.morphometry_agreement import changes, determination
 from spinecast.stages.recovery import compared
 from spinecast.stages.recovery_counterfactuals import CHAPTERS
@@ -37,7 +41,7 @@ from spinecast.stages.scans import (
     short_name,
     study_graph,
 )
-from spinecast.stages.weights import weights_folder
+from spinecast.stages.weights import export_weights, weights_folder
 from spinecast.studies.counterfactual_dxa import STUDY, TINY
 
 SOURCE, SEED = "simulated:dxa-tiny", 1
@@ -389,6 +393,93 @@ def test_a_graph_of_the_users_own_replaces_the_studys(run, tmp_path) -> None:
 def replace_settings(context: StageContext) -> StageContext:
     small = replace(SETTINGS, preparation=Preparation((48, 48), equalisation="none"))
     return replace(context, settings=small)
+
+
+@pytest.fixture(scope="module")
+def weights(run, tmp_path_factory) -> Path:
+    write_bytes(
+        run.path / "estimates.csv",
+        (run.stage_path("agreement") / "estimates.csv").read_bytes(),
+    )
+    return export_weights(run, tmp_path_factory.mktemp("weights") / "w")
+
+
+def given(run: RunFolder, folder: Path, weights: Path, networks: str = "weights") -> StageContext:
+    short = {name: replace(getattr(SETTINGS, name), steps=2) for name in
+             ("two_level", "deep", "reader", "judge")}  # fmt: skip
+    options = {"networks": networks, "weights": str(weights)}
+    return context_of(run, folder, options=options, settings=replace(SETTINGS, **short))
+
+
+@pytest.fixture
+def strangers(weights, tmp_path) -> Path:
+    """Weights that do not say what they were fitted to."""
+    target = tmp_path / "strangers"
+    shutil.copytree(weights, target, ignore=shutil.ignore_patterns("seen.npy"))
+    return target
+
+
+def test_weights_of_a_run_may_not_judge_the_scans_they_were_fitted_to(
+    run, weights, tmp_path
+) -> None:
+    assert "effectiveness_ratio" in (weights / "CARD.md").read_text()
+    for make in (make_image_models, make_judges):
+        with pytest.raises(SpinecastError, match="SC-408"):
+            make(given(run, tmp_path, weights))
+
+
+def test_given_weights_are_taken_as_they_are(run, strangers, tmp_path) -> None:
+    context = given(run, tmp_path, strangers)
+    make_image_models(context)
+    make_judges(context)
+    before = run.stage_path("image_models")
+    for name in ("two_level", "deep"):
+        theirs, ours = (ImageMechanism.load(f, name).model.state_dict() for f in (before, tmp_path))
+        assert all((theirs[key] == ours[key]).all() for key in theirs)
+    assert (tmp_path / "judge_errors.csv").read_text() == (
+        run.stage_path("judges") / "judge_errors.csv"
+    ).read_text()
+    assert not (tmp_path / "history_deep.csv").exists()
+
+
+def test_fine_tuning_starts_where_the_weights_ended(run, strangers, tmp_path) -> None:
+    make_image_models(given(run, tmp_path, strangers, "fine-tune"))
+    begun, before = (
+        pd.read_csv(folder / "history_deep.csv")["validation"]
+        for folder in (tmp_path, run.stage_path("image_models"))
+    )
+    assert begun.iloc[0] < before.iloc[0]
+
+
+def test_weights_for_other_images_are_refused(run, strangers, tmp_path) -> None:
+    context = given(run, tmp_path, strangers)
+    other = replace(SETTINGS, preparation=Preparation((64, 64), equalisation="none"))
+    with pytest.raises(SpinecastError, match="SC-403"):
+        make_image_models(replace(context, settings=other))
+
+
+def test_edges_are_looked_for_where_the_run_asks(run, tmp_path) -> None:
+    causal = replace(SETTINGS.causal, steps=2, discovery_resamples=1, resamples=3)
+    options = {"networks": "train", "discover": True}
+    context = context_of(run, tmp_path, options=options, settings=replace(SETTINGS, causal=causal))
+    make_mechanisms(context)
+    found = pd.read_csv(tmp_path / "discovery.csv")
+    assert {"from", "to", "frequency", "in_graph"} <= set(found.columns)
+    assert found["in_graph"].sum() == len(pd.read_csv(tmp_path / "weights.csv"))
+    assert not found["to"].isin(["sex", "age"]).any()
+
+
+def test_blocks_that_were_finished_before_a_kill_are_kept(run, goods, tmp_path) -> None:
+    folders = Folders.of({s.name: run.stage_path(s.name) for s in SHORT.stages})
+    work = DrawCounterfactuals(folders, tmp_path, SETTINGS.judging, seed=5)
+    block = Block(3, "plus_ten", (0, 1))
+    done = work(block)
+    first = done.stat().st_mtime_ns
+    assert work(block).stat().st_mtime_ns == first
+    again = replace(work, target=tmp_path / "again")(block)
+    arrays, same = (np.load(file, allow_pickle=False) for file in (done, again))
+    assert len(arrays.files) == 6
+    assert all(np.array_equal(arrays[name], same[name]) for name in arrays.files)
 
 
 def test_a_graph_without_image_parents_is_refused(run, tmp_path) -> None:

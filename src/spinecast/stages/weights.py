@@ -1,6 +1,6 @@
 """Weights: where the shipped ones lie, and how a finished run becomes some.
 
-::
+Of ``followup-xray``::
 
     weights/
       pair/            the three networks of Diff-X, 16-bit safetensors with their JSON
@@ -10,6 +10,10 @@
       risk.json        thresholds and Cox models of the run's people outside its test set
       about.json       preparation, generation settings, provenance
       CARD.md          what they know, what they do not, how well they did
+
+Of ``counterfactual-dxa``: the checkpoints ``two_level``, ``deep``, ``reader``, ``judge`` with
+their ``judge_errors.csv``, and ``seen.npy``, ``about.json``, ``CARD.md`` alike. The causal
+model of the variables is fitted anew in every run: it takes seconds.
 """
 
 from __future__ import annotations
@@ -28,11 +32,20 @@ from spinecast.stages.seen import write_seen
 
 _ALL_SHIPPED = Path(__file__).resolve().parents[1] / "weights"
 SHIPPED = _ALL_SHIPPED / "followup-xray"
-_COPIED = {
-    "generator": ("pair",),
-    "scorers": ("scorers", "scorers.json", "familiarity.json", "familiarity.safetensors"),
-    "risk": ("risk.json",),
+#: By study and stage: patterns of the names that are copied.
+_COPIED: dict[str, dict[str, tuple[str, ...]]] = {
+    "followup-xray": {
+        "generator": ("pair",),
+        "scorers": ("scorers", "scorers.json", "familiarity.json", "familiarity.safetensors"),
+        "risk": ("risk.json",),
+    },
+    "counterfactual-dxa": {
+        "image_models": ("two_level*", "deep*", "reader*"),
+        "judges": ("judge*",),
+    },
 }
+_RISK_NOTE = "- Risk models and thresholds are of the same run's people outside its test set."
+_JUDGE_NOTE = "- The judge was trained apart from the image models, on the same training people."
 _CARD_TERMS = (
     ("reconstruction", "ms_ssim"),
     ("reconstruction", "psnr"),
@@ -41,6 +54,11 @@ _CARD_TERMS = (
     ("follow_up", "image_skill"),
     ("generated_age", "fraction_of_acquired"),
     ("models", "c_index"),
+    ("reconstruction", "ssim"),
+    ("follow_up", "sign_agreement"),
+    ("axioms", "composition_l1"),
+    ("axioms", "reversibility_ratio"),
+    ("axioms", "effectiveness_ratio"),
 )
 
 
@@ -69,7 +87,7 @@ def export_weights(run: RunFolder, out: Path) -> Path:
     Parameters
     ----------
     run
-        A finished run of ``followup-xray``.
+        A finished run of a study that has networks.
     out
         The folder; files of the same names are replaced.
 
@@ -81,9 +99,13 @@ def export_weights(run: RunFolder, out: Path) -> Path:
     if run.record["options"].get("networks") == "weights":
         raise error("SC-706", expected="a run with --train or --fine-tune", got="one without",
                     where=str(run.path))  # fmt: skip
-    for stage, names in _COPIED.items():
-        for name in names:
-            _copy(run.stage_path(stage) / name, out / name)
+    for stage, patterns in _COPIED[run.record["study"]].items():
+        for pattern in patterns:
+            for older in out.glob(pattern):
+                if older.is_file():  # of another hash, where names have one
+                    older.unlink()
+            for source in sorted(run.stage_path(stage).glob(pattern)):
+                _copy(source, out / source.name)
     write_seen(out, read_images(run.stage_path("images"))[1])
     settings = run.record["settings"]
     about = {
@@ -92,7 +114,7 @@ def export_weights(run: RunFolder, out: Path) -> Path:
         "seed": run.record["seed"],
         "simulated": run.record["source"].startswith("simulated:"),
         "preparation": settings["preparation"],
-        "generation": settings["generation"],
+        "generation": settings.get("generation"),
         "environment": read_json(run.path / "environment.json"),
     }
     write_json(out / "about.json", about)
@@ -142,7 +164,7 @@ def _card(about: dict[str, Any], estimates: pd.DataFrame, size: float) -> str:
             "- For research and for trying the software. Not a medical device.",
             "- `seen.npy` holds short hashes of the films fitted to, so that no run judges them by",
             "  these weights (SC-408); whoever holds a film can tell by it whether it was used.",
-            "- Risk models and thresholds are of the same run's people outside its test set.",
+            _RISK_NOTE if "risk" in _COPIED[about["study"]] else _JUDGE_NOTE,
             "",
             "Measured on the run's own test people (95 % interval):",
             "",
