@@ -138,6 +138,14 @@ def test_reconstructions_are_the_models_own_drawing(config):
     assert 1e-6 < error < 0.6 * float(boxes.images.var(axis=0).mean())
 
 
+def test_arrays_that_are_views_are_as_good_as_copies():
+    boxes, found = strangers(), mechanism(TWO_LEVEL)
+    backwards = (boxes.images[::-1], boxes.parents[::-1])
+    np.testing.assert_array_equal(
+        found.reconstruct(*backwards), found.reconstruct(*(view.copy() for view in backwards))
+    )
+
+
 def test_wrong_requests_are_refused():
     found, boxes = mechanism(TWO_LEVEL), strangers()
     with pytest.raises(ModelError, match="SC-407"):

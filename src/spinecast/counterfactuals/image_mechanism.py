@@ -232,12 +232,15 @@ class ImageMechanism:
         return ImageMechanism(model, tuple(config["parents"]))
 
     def _tensor(self, values: np.ndarray | torch.Tensor) -> torch.Tensor:
-        return torch.as_tensor(values).to(self.model.mean_image)
+        # copied where reversed or strided: torch cannot look at such arrays
+        given = values if isinstance(values, torch.Tensor) else np.ascontiguousarray(values)
+        return torch.as_tensor(given).to(self.model.mean_image)
 
     def _standardised(self, parents: np.ndarray | torch.Tensor) -> torch.Tensor:
         # double on its way to the logarithm, so that equal parents stay equal
-        device = self.model.mean_image.device
-        return self.model.scale(torch.as_tensor(parents, dtype=torch.float64).to(device))
+        given = parents if isinstance(parents, torch.Tensor) else np.ascontiguousarray(parents)
+        values = torch.as_tensor(given, dtype=torch.float64)
+        return self.model.scale(values.to(self.model.mean_image.device))
 
     def _passes(self, n: int, particles: int) -> Iterator[slice]:
         rows, columns = self.model.image_shape
