@@ -209,7 +209,7 @@ def _add_age(estimates: Estimates, scores: pd.DataFrame, context: StageContext) 
         interval = person_bootstrap(
             both, statistic, seed=context.seed, resamples=min(200, context.settings.risk.bootstrap)
         )
-        rows = acquired if term.endswith("_acquired") else generated
+        rows = acquired if term.removesuffix("_acquired") in terms.keys() - {term} else generated
         estimates.add("generated_age", term, statistic(both), n=len(rows), interval=interval)
 
 
