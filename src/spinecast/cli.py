@@ -10,7 +10,7 @@ import sys
 import time
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -18,9 +18,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from spinecast.errors import SpinecastError, error
-
-if TYPE_CHECKING:
-    from spinecast.stages.outcome_run import OutcomesSummary
 
 app = typer.Typer(
     add_completion=False,
@@ -39,6 +36,13 @@ SeedOption = Annotated[int, typer.Option(help="One seed; equal seeds give equal 
 MapOption = Annotated[
     Path | None, typer.Option("--map", help="TOML file naming your columns, codes and units.")
 ]
+
+
+class Layout(StrEnum):
+    """How a cohort is written to disk."""
+
+    hospital = "hospital"
+    ukbiobank = "ukbiobank"
 
 
 class Sex(StrEnum):
@@ -111,18 +115,26 @@ def doctor() -> None:
 @app.command()
 def simulate(
     write: Annotated[Path, typer.Option("--write", help="Folder to write the cohort to.")],
-    preset: Annotated[str, typer.Option(help="tiny (60), demo (600) or bench (5,000).")] = "tiny",
+    preset: Annotated[
+        str, typer.Option(help="tiny (60 people), demo (600), bench (5,000), dxa-tiny, dxa-demo.")
+    ] = "tiny",
+    layout: Annotated[Layout, typer.Option(help="hospital; ukbiobank for DXA.")] = Layout.hospital,
     seed: SeedOption = 1,
 ) -> None:
-    """Write a simulated cohort as a hospital folder: DICOM files and CSV tables.
+    """Write a simulated cohort to disk: DICOM and CSV as of a hospital, or a UK Biobank extract.
 
     Example: spinecast simulate --preset tiny --seed 1 --write hospital
     """
-    from spinecast.cohort.sources.simulated import write_simulated_folder
+    from spinecast.cohort.sources.simulated import write_simulated_extract, write_simulated_folder
 
-    summary = write_simulated_folder(preset, write, seed=seed)
+    writers = {"hospital": write_simulated_folder, "ukbiobank": write_simulated_extract}
+    summary = writers[layout.value](preset, write, seed=seed)
     console.print(f"SIMULATED cohort written to {write}: {summary}", highlight=False)
-    console.print(f"Next: spinecast ingest {write} --out ingested", highlight=False)
+    following = {
+        "hospital": f"ingest {write} --out ingested",
+        "ukbiobank": f"run counterfactual-dxa --source ukbiobank:{write} --train --out run1",
+    }
+    console.print(f"Next: spinecast {following[layout.value]}", highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -168,6 +180,13 @@ def run(
         Path | None, typer.Option(help="Weights folder; without it the shipped demo weights.")
     ] = None,
     column_map: MapOption = None,
+    *,
+    graph: Annotated[
+        Path | None, typer.Option(help="TOML file of your own causal graph (counterfactual-dxa).")
+    ] = None,
+    discover: Annotated[
+        bool, typer.Option("--discover", help="Also look for the graph's edges in the data.")
+    ] = False,
     cluster: Annotated[str | None, typer.Option(help="threads, processes:N, tcp://...")] = None,
     json_progress: Annotated[
         bool, typer.Option("--json-progress", help="One JSON object a line.")
@@ -177,44 +196,32 @@ def run(
 
     Example: spinecast run followup-xray --preset demo --source simulated:demo --seed 1 --out run1
     """
-    from spinecast.console import SIMULATED_BANNER, open_listener
-    from spinecast.run.study import RunRequest, run_study
+    from spinecast.console import SIMULATED_BANNER, open_listener, print_result
+    from spinecast.run.study import RunRequest, refuse_strange_options, run_study
+    from spinecast.stages.graph_option import read_graph
     from spinecast.studies import open_study
 
     options = {
         "networks": _networks(train=train, fine_tune=fine_tune),
         "weights": None if weights is None else str(weights),
         "map": None if column_map is None else str(column_map),
+        "graph": None if graph is None else read_graph(graph),
+        "discover": discover or None,
     }
+    refuse_strange_options(open_study(study), options)
     request = RunRequest(preset, source, seed, options, cluster)
     if source.startswith("simulated:"):
         console.print(SIMULATED_BANNER)
     with open_listener(console, as_json=json_progress) as listener:
         folder = run_study(open_study(study), request, out, listener=listener)
     if not json_progress:
-        _print_result(folder.path)
+        print_result(console, folder.path, study=study)
 
 
 def _networks(*, train: bool, fine_tune: bool) -> str:
     if train and fine_tune:
         raise error("SC-706", expected="--train or --fine-tune", got="both")
     return "train" if train else "fine-tune" if fine_tune else "weights"
-
-
-def _print_result(folder: Path) -> None:
-    """Print the headline table and where to go next."""
-    headline = json.loads((folder / "headline.json").read_text(encoding="utf-8"))
-    table = Table("analysis", "term", "estimate (95 % ci)", "target", "met", title="Headline")
-    for row in headline:
-        table.add_row(row["analysis"], row["term"], row["estimate"], row["target"], row["met"])
-    console.print(table)
-    console.print(f"Report: {folder / 'report' / 'index.html'}", highlight=False, soft_wrap=True)
-    console.print(
-        f"Next: spinecast status {folder} | spinecast predict FILM.dcm --age 71 --sex F --out "
-        "patient1 | spinecast explain SC-401",
-        highlight=False,
-        soft_wrap=True,
-    )
 
 
 @app.command()
@@ -258,6 +265,32 @@ def predict(
 
 
 @app.command()
+def counterfactual(
+    folder: Annotated[Path, typer.Argument(help="A finished run of counterfactual-dxa.")],
+    do: Annotated[list[str], typer.Option(help="NAME=VALUE, such as age=75; may be repeated.")],
+    person: Annotated[str, typer.Option(help="person_id of somebody in the run.")],
+    out: OutOption,
+    visit: Annotated[int, typer.Option(help="Visit of the scan; 0 is the baseline.")] = 0,
+    particles: Annotated[int, typer.Option(help="Draws of what the scan leaves open.", min=1)] = 32,
+    seed: SeedOption = 1,
+) -> None:
+    """Draw one person's scan as it would have been, had a variable been another.
+
+    Example: spinecast counterfactual run1 --do age=75 --person P00012 --out older
+    """
+    from spinecast.run import RunFolder
+    from spinecast.stages.counterfactual_command import answer_person
+
+    answer = answer_person(
+        RunFolder.existing(folder), out, do=do, person=person, visit=visit, particles=particles,
+        seed=seed,
+    )  # fmt: skip
+    for line in answer.sentences():
+        console.print(escape(line), highlight=False, soft_wrap=True)
+    console.print(f"Page: {out / 'index.html'}", highlight=False, soft_wrap=True)
+
+
+@app.command()
 def outcomes(
     table: Annotated[Path, typer.Option(help="CSV file, one row per person (or see --person).")],
     duration: Annotated[str, typer.Option(help="Column: time to the event or to censoring.")],
@@ -283,7 +316,7 @@ def outcomes(
     Example: spinecast outcomes --table cohort.csv --duration years --event status --score new
     --score old --times 2,5 --out judged
     """
-    from spinecast.console import open_listener
+    from spinecast.console import open_listener, print_outcomes
     from spinecast.stages.outcome_estimates import Question
     from spinecast.stages.outcome_run import describe_outcomes
     from spinecast.stages.outcome_table import OutcomeColumns
@@ -298,7 +331,7 @@ def outcomes(
         )
         seconds = time.monotonic() - started
         listener.stage_finished("outcomes", seconds=seconds, kept=False)
-    _print_outcomes(found)
+    print_outcomes(console, found)
 
 
 def _numbers(text: str) -> tuple[float, ...]:
@@ -310,22 +343,6 @@ def _numbers(text: str) -> tuple[float, ...]:
         ) from None
 
 
-def _print_outcomes(found: OutcomesSummary) -> None:
-    """Print the comparisons, or the discrimination of a single score."""
-    rows = found.estimates
-    shown = rows[rows["analysis"].str.startswith(("discrimination/", "comparison/"))]
-    printed = Table("analysis", "term", "estimate (95 % ci)", "p")
-    for row in shown.to_dict("records"):
-        interval = f"{row['estimate']:.3f} ({row['ci_low']:.3f} to {row['ci_high']:.3f})"
-        p_value = "" if row["p_value"] != row["p_value"] else f"{row['p_value']:.2g}"
-        printed.add_row(escape(row["analysis"]), row["term"], interval, p_value)
-    console.print(printed)
-    console.print(f"Rows: {found.used} of {found.given} used; the others are in excluded.csv.")
-    for each in found.missing:
-        console.print(f"Not estimated: {escape(each.analysis)}: {escape(each.why)}", soft_wrap=True)
-    console.print(f"Report: {found.page}", highlight=False, soft_wrap=True)
-
-
 @app.command()
 def report(
     folder: Annotated[Path, typer.Argument(help="A run folder.")],
@@ -335,9 +352,9 @@ def report(
     Example: spinecast report run1
     """
     from spinecast.run import RunFolder
-    from spinecast.stages.report import rebuild_report
+    from spinecast.stages.page_again import rebuild_page
 
-    page = rebuild_report(RunFolder.existing(folder))
+    page = rebuild_page(RunFolder.existing(folder))
     console.print(f"Report: {page}", highlight=False, soft_wrap=True)
 
 

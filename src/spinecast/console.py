@@ -1,18 +1,31 @@
-"""What the terminal shows while a study runs: stages, bars with time left, heartbeats."""
+"""What the terminal shows: bars with time left and heartbeats while a study runs, then results."""
 
 from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from spinecast.stages.outcome_run import OutcomesSummary
 
 _HEARTBEAT_SECONDS = 5.0
 SIMULATED_BANNER = (
     "[black on yellow] SIMULATED [/] every person and image here is computer-made; "
     "results mean nothing clinically"
 )
+
+
+_NEXT = {
+    "followup-xray": "spinecast predict FILM.dcm --age 71 --sex F --out patient1",
+    "counterfactual-dxa": "spinecast counterfactual {folder} --do age=75 --person ID --out older",
+}
 
 
 class BarListener:
@@ -113,3 +126,35 @@ def open_listener(console: Console, *, as_json: bool = False) -> BarListener | L
     if as_json or not console.is_terminal:
         return LineListener(console, as_json=as_json)
     return BarListener(console)
+
+
+def print_result(console: Console, folder: Path, *, study: str) -> None:
+    """Print the headline table and where to go next."""
+    headline = json.loads((folder / "headline.json").read_text(encoding="utf-8"))
+    table = Table("analysis", "term", "estimate (95 % ci)", "target", "met", title="Headline")
+    for row in headline:
+        table.add_row(row["analysis"], row["term"], row["estimate"], row["target"], row["met"])
+    console.print(table)
+    console.print(f"Report: {folder / 'report' / 'index.html'}", highlight=False, soft_wrap=True)
+    console.print(
+        f"Next: spinecast status {folder} | {_NEXT.get(study, '').format(folder=folder)} | "
+        "spinecast explain SC-401",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def print_outcomes(console: Console, found: OutcomesSummary) -> None:
+    """Print the comparisons, or the discrimination of a single score."""
+    rows = found.estimates
+    shown = rows[rows["analysis"].str.startswith(("discrimination/", "comparison/"))]
+    printed = Table("analysis", "term", "estimate (95 % ci)", "p")
+    for row in shown.to_dict("records"):
+        interval = f"{row['estimate']:.3f} ({row['ci_low']:.3f} to {row['ci_high']:.3f})"
+        p_value = "" if row["p_value"] != row["p_value"] else f"{row['p_value']:.2g}"
+        printed.add_row(escape(row["analysis"]), row["term"], interval, p_value)
+    console.print(printed)
+    console.print(f"Rows: {found.used} of {found.given} used; the others are in excluded.csv.")
+    for each in found.missing:
+        console.print(f"Not estimated: {escape(each.analysis)}: {escape(each.why)}", soft_wrap=True)
+    console.print(f"Report: {found.page}", highlight=False, soft_wrap=True)

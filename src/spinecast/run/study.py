@@ -111,6 +111,17 @@ def run_study(
     return run
 
 
+def refuse_strange_options(study: Study, options: Mapping[str, Any]) -> None:
+    """Refuse options that no stage of the study reads (SC-706): they would change nothing."""
+    known = {name for stage in study.stages for name in stage.options}
+    for name, value in options.items():
+        if value is not None and name not in known:
+            raise error(
+                "SC-706", expected=f"options of {study.name}: {', '.join(sorted(known))}",
+                got=f"--{name}", where=study.name,
+            )  # fmt: skip
+
+
 def publish(run: RunFolder, study: Study) -> None:
     """Copy the study's results from its stages to the top of the run folder."""
     for name, (stage, file) in study.publishes.items():

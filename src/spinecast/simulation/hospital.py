@@ -87,7 +87,7 @@ def write_hospital_folder(
     if not 0.0 <= damaged <= 1.0:
         raise error("SC-706", expected="a fraction from 0 to 1", got=str(damaged), where="damaged")
     recorded = world.tables()
-    tables = {**recorded, **_dated(world, recorded)}
+    tables = {**recorded, **dated_tables(world, recorded)}
     images = recorded["images"]
     pairs = list(zip(images["image_id"], images["person_id"], strict=True))
     plan = plan_damage(pairs, damaged, seed=world.seed)
@@ -122,7 +122,7 @@ def _write_notice(world: World, directory: Path) -> None:
     write_text(directory / "README.txt", notice)
 
 
-def _dated(world: World, tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+def dated_tables(world: World, tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """Return the tables with dates in place of ages, years and durations."""
     baseline = _baseline_dates(world)
     visits, events = tables["visits"].copy(), tables["events"].copy()
@@ -224,35 +224,48 @@ class _Writer:
     def _write(self, image_id: str) -> None:
         damage = self.plan.get(image_id)
         kind = damage.kind if damage else ""
-        film = self._record(image_id, pixels_of=(damage.partner if damage else "") or image_id)
+        film = film_record(
+            self.world, image_id, self.people, pixels_of=damage.partner if damage else ""
+        )
         dataset = film_dataset(film)
         spoil_dataset(dataset, kind)
         content = spoil_bytes(encode(dataset), kind)
         if content is not None:
             write_bytes(self.directory / film_path(image_id, film.person_id), content)
 
-    def _record(self, image_id: str, *, pixels_of: str) -> FilmRecord:
-        film = self.world.film(image_id)
-        person = person_id(film.person)
-        rendered = self.world.render(pixels_of)
-        born = date.fromisoformat(str(self.people.loc[person, "birth_date"]))
-        return FilmRecord(
-            image_id=image_id,
-            person_id=person,
-            sex=str(self.people.loc[person, "sex"]),
-            study_date=self._day(film.person, film.years),
-            birth_date=born,
-            modality=self.world.modality(film),
-            view=self.world.preset.view,
-            maker=film.maker,
-            region=film.region,
-            pixels=rendered.pixels,
-            bits=rendered.bits,
-            monochrome1=rendered.monochrome1,
-            spacing=self.world.spacing(film),
-            seed=self.world.seed,
-        )
 
-    def _day(self, number: int, years: float) -> date:
-        baseline = self.world.baseline_date(number)
-        return baseline + timedelta(days=round(years * DAYS_PER_YEAR))
+def film_record(
+    world: World, image_id: str, people: pd.DataFrame, *, pixels_of: str = ""
+) -> FilmRecord:
+    """Return a film with all that its header says.
+
+    Parameters
+    ----------
+    world, image_id
+        Which film of which cohort.
+    people
+        ``sex`` and ``birth_date`` (see :func:`dated_tables`) by ``person_id``.
+    pixels_of
+        Another film whose pixels it has instead of its own.
+    """
+    film = world.film(image_id)
+    person = person_id(film.person)
+    rendered = world.render(pixels_of or image_id)
+    born = date.fromisoformat(str(people.loc[person, "birth_date"]))
+    taken = world.baseline_date(film.person) + timedelta(days=round(film.years * DAYS_PER_YEAR))
+    return FilmRecord(
+        image_id=image_id,
+        person_id=person,
+        sex=str(people.loc[person, "sex"]),
+        study_date=taken,
+        birth_date=born,
+        modality=world.modality(film),
+        view=world.preset.view,
+        maker=film.maker,
+        region=film.region,
+        pixels=rendered.pixels,
+        bits=rendered.bits,
+        monochrome1=rendered.monochrome1,
+        spacing=world.spacing(film),
+        seed=world.seed,
+    )

@@ -144,9 +144,11 @@ def _reconstruction(found: Found) -> list[Line | None]:
 
 def _axioms(found: Found) -> list[Line | None]:
     other = found.estimate("axioms", f"effectiveness_ratio{_TWO_LEVEL}")
+    nothing = found.value("axioms", "composition_l1")
     lines = [
         make_line(
             found, "axioms", "composition_l1", label="Changing nothing: error per pixel",
+            comment=f"To two digits: {nothing:.1e}." if nothing < _EXACT else "",
             target=Target(_EXACT, "below", "below 0.00001"),
             naive=found.estimate("axioms", "composition_decoder_l1"),
             naive_label="decoder without pixel noise",
@@ -170,7 +172,7 @@ def _axioms(found: Found) -> list[Line | None]:
             found,
             "axioms",
             f"effectiveness_ratio_{parent}",
-            label=f"  of {parent.replace('_', ' ')}",
+            label=f"{parent_words(parent)}, set and read off: error, multiple of the judge's own",
             target=Target(MOST_EFFECTIVENESS, "at most"),
         )
         for parent in effectiveness_parents(found.saved.estimates)
@@ -185,6 +187,12 @@ def effectiveness_parents(estimates: pd.DataFrame) -> list[str]:
     names = [term.removeprefix(start) for term in terms if term.startswith(start)]
     ends = tuple(suffix_of(backbone).lstrip("_") for backbone in BACKBONES if suffix_of(backbone))
     return [name for name in names if not name.endswith(ends)]
+
+
+def parent_words(parent: str) -> str:
+    """Return how a parent is called on the page, given its name in estimates."""
+    words = parent.replace("_", " ")
+    return words.upper() if words in {"bmd", "bmi"} else words
 
 
 def _weights(found: Found) -> list[Line | None]:
@@ -215,4 +223,4 @@ def _speed(found: Found) -> list[Line | None]:
     ]
 
 
-__all__ = ["MOST_EFFECTIVENESS", "effectiveness_parents", "headline_lines"]
+__all__ = ["MOST_EFFECTIVENESS", "effectiveness_parents", "headline_lines", "parent_words"]

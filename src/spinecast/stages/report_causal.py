@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
+from typing import Any
 
 import pandas as pd
 
@@ -157,8 +159,9 @@ def recovery(saved: SavedCounterfactuals, comparison: pd.DataFrame) -> list[Sect
     sections = []
     parameters = comparison[comparison["kind"] == "parameter"].reset_index(drop=True)
     if len(parameters):
+        parameters["label"] = [_edge_words(row) for row in parameters.to_dict("records")]
         text = (
-            "True weights and effects are those of the equations that made these people. Measured "
+            "True weights are those of the equations that made these people. Measured "
             "sizes carry error, which pulls weights of what follows from them towards 0."
         )
         sections.append(recovery_section(parameters, text=text, simulated=saved.simulated))
@@ -166,6 +169,14 @@ def recovery(saved: SavedCounterfactuals, comparison: pd.DataFrame) -> list[Sect
     if len(rest):
         sections.append(_against_truth(rest))
     return sections
+
+
+def _edge_words(row: Mapping[Any, Any]) -> str:
+    """Return the label of a recovery row; of an edge ``sex → lumbar width``, which is shorter."""
+    cause, to, effect = str(row["term"]).removeprefix("weight_").partition("_to_")
+    if row["analysis"] != "graph" or not to:
+        return str(row["label"])
+    return f"{cause} → {effect}".replace("_", " ")
 
 
 def _against_truth(rows: pd.DataFrame) -> Section:

@@ -33,7 +33,7 @@ _SHORT = {
     "secondary_osteoporosis": "Secondary osteoporosis",
     "osteoporosis": "Osteoporosis (T ≤ −2.5)",
 }
-_UNITS = {"kg/m2": "kg/m²", "g/cm2": "g/cm²", "percent": "%"}
+_UNITS = {"kg/m2": "kg/m²", "g/cm2": "g/cm²", "cm2": "cm²", "percent": "%"}
 _SEXES = {"F": "women", "M": "men"}
 
 

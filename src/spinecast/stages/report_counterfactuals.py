@@ -18,7 +18,11 @@ from spinecast.report.sections.causal import (
     sweeps_section,
 )
 from spinecast.report.tables import estimates_table, frame_table, write_estimate
-from spinecast.stages.counterfactual_headline import MOST_EFFECTIVENESS, effectiveness_parents
+from spinecast.stages.counterfactual_headline import (
+    MOST_EFFECTIVENESS,
+    effectiveness_parents,
+    parent_words,
+)
 from spinecast.stages.counterfactual_run import (
     BACKBONES,
     AbsentError,
@@ -39,6 +43,7 @@ _AXIOMS = {
     "effectiveness_ratio": "what was set, multiple of the judge's error",
     "untouched_ratio": "what was not touched, multiple of the judge's error",
 }
+_TINY = 1e-5
 #: Ways to foretell in the order of the page: ending of the estimates' names, words.
 _WAYS = {
     "": "causal model",
@@ -48,16 +53,18 @@ _WAYS = {
     "_acquired": "read off the real later scan",
     "_persistence": "no change",
 }
-_AGREEMENT = {
+_CHANGE = {
     "r_squared": "R² of the level",
     "r_squared_change": "R² of the change",
     "rmse_change": "error of the change (RMS)",
-    "sign_agreement": "direction of change, share right",
+    "sign_agreement": "direction, share right",
+}
+_AGREEMENT = {
     "icc": "ICC(2,1)",
     "lin": "Lin's concordance",
     "bias": "bias (Bland–Altman)",
-    "lower_limit": "lower limit of agreement",
-    "upper_limit": "upper limit of agreement",
+    "lower_limit": "lower limit",
+    "upper_limit": "upper limit",
 }
 
 
@@ -117,7 +124,7 @@ def axioms(saved: SavedCounterfactuals) -> Section:
     table = frame_table(pd.DataFrame(known), caption="Test people; 95 % intervals in brackets.")
     panels = {
         BACKBONES[name]: [
-            ForestRow(parent.replace("_", " "), found)
+            ForestRow(parent_words(parent), found)
             for parent in parents
             if (found := _estimate(saved, f"effectiveness_ratio_{parent}", name)) is not None
         ]
@@ -131,7 +138,7 @@ def axioms(saved: SavedCounterfactuals) -> Section:
 
 def _reading_terms(parents: Sequence[str]) -> dict[str, str]:
     return {
-        f"{axiom}_ratio_{parent}": f"  {words} {parent.replace('_', ' ')}"
+        f"{axiom}_ratio_{parent}": f"{words} {parent_words(parent)}"
         for axiom, words in (("effectiveness", "set:"), ("untouched", "untouched:"))
         for parent in parents
     }
@@ -143,6 +150,8 @@ def _estimate(saved: SavedCounterfactuals, term: str, backbone: str) -> Estimate
 
 def _written(saved: SavedCounterfactuals, analysis: str, term: str, backbone: str) -> str:
     found = saved.estimate(analysis, f"{term}{suffix_of(backbone)}")
+    if found is not None and 0 < abs(found.value) < _TINY:
+        return f"{found.value:.1e}"  # seven zeros would say nothing
     return write_estimate(found)
 
 
@@ -163,8 +172,7 @@ def foretold(saved: SavedCounterfactuals) -> Section:
             sources[words] = [_values(saved, rows, name, ending=ending) for name in names]
     if not sources:
         raise AbsentError("No test person has a later scan.")
-    tables = [_agreement_table(saved, name) for name in names]
-    tables.append(_signs_table(saved))
+    tables = [_signs_table(saved), *(t for n in names for t in _agreement_tables(saved, n))]
     return foretold_section(sources, tables, simulated=saved.simulated)
 
 
@@ -196,41 +204,55 @@ def _r_squared(saved: SavedCounterfactuals, term: str) -> str:
     return f"R² {write_interval(found.value, found.ci_low, found.ci_high, null=0.0)}"
 
 
-def _agreement_table(saved: SavedCounterfactuals, name: str) -> Table:
-    short = short_name(name)
-    terms = {f"{term}_{short}": words for term, words in _AGREEMENT.items()}
-    caption = f"{label_of(saved, name)}: agreement with the later visit"
+def _agreement_tables(saved: SavedCounterfactuals, name: str) -> list[Table]:
+    short, label = short_name(name), label_of(saved, name)
     floor = saved.estimate("follow_up", f"measurement_error_floor_{short}")
+    words = ""
     if floor is not None:
-        caption += (
-            "; two measurements alone make changes of "
+        words = (
+            "; the error of two measurements alone makes changes of "
             f"{write_number(floor.value)} (standard deviation)"
         )
-    frame = _ways_frame(saved, terms)
-    return frame_table(frame, caption=caption, folded=short != "width")
+    return [
+        frame_table(
+            _ways_frame(saved, {f"{term}_{short}": title for term, title in terms.items()}),
+            caption=f"{label}: {what}",
+            folded=folded,
+        )
+        for what, terms, folded in (
+            (f"foretold and measured{words}", _CHANGE, False),
+            ("agreement of the level with the later visit", _AGREEMENT, True),
+        )
+    ]
 
 
 def _signs_table(saved: SavedCounterfactuals) -> Table:
-    frame = _ways_frame(saved, {"sign_agreement": "direction of change, all variables"})
-    return frame_table(frame, caption="Share of changes whose direction was foretold; 0.5 guesses.")
+    frame = _ways_frame(saved, {"sign_agreement": "share of directions foretold"})
+    return frame_table(frame, caption="Direction of change, all sizes together; 0.5 is guessing")
 
 
 def _ways_frame(saved: SavedCounterfactuals, terms: Mapping[str, str]) -> pd.DataFrame:
-    """Return one row a measure and one column a way to foretell; empty columns are left out."""
-    cells = {
-        way: [write_estimate(saved.estimate("follow_up", f"{term}{end}")) for term in terms]
+    """Return one row a way to foretell and one column a measure; empty rows are left out."""
+    rows = [
+        {
+            "foretold by": way,
+            **{
+                title: write_estimate(saved.estimate("follow_up", f"{term}{end}"))
+                for term, title in terms.items()
+            },
+        }
         for end, way in _WAYS.items()
-    }
-    kept = {way: column for way, column in cells.items() if set(column) != {MISSING}}
-    return pd.DataFrame({"measure": list(terms.values()), **kept})
+    ]
+    kept = [row for row in rows if set(list(row.values())[1:]) != {MISSING}]
+    frame = pd.DataFrame(kept, columns=["foretold by", *terms.values()])
+    return frame.loc[:, [len(frame) == 0 or set(frame[c]) != {MISSING} for c in frame.columns]]
 
 
 def follow_up_images(saved: SavedCounterfactuals) -> Section:
     """Show errors against the real later scan: generated, unchanged, copied."""
     table = saved.follow_up_images
     table = table[table["mode"] == "age_only"]
-    measures: dict[str, dict[str, np.ndarray]] = {"MAE in the region of interest": {}}
-    panel = measures["MAE in the region of interest"]
+    panel: dict[str, np.ndarray] = {}
     for name, rows in _by_backbone(table):
         panel[f"generated, {BACKBONES[name]}"] = rows["mae_generated"].to_numpy()
         panel[f"copy, {BACKBONES[name]}"] = rows["mae_copy"].to_numpy()
@@ -249,4 +271,4 @@ def follow_up_images(saved: SavedCounterfactuals) -> Section:
     rows = saved.estimates
     rows = rows[(rows["analysis"] == "follow_up") & rows["term"].isin(list(labels))]
     listed = estimates_table(rows.drop(columns="p_value"), labels=labels, null=0.0)
-    return follow_up_images_section(measures, listed, simulated=saved.simulated)
+    return follow_up_images_section({"MAE in the ROI": panel}, listed, simulated=saved.simulated)

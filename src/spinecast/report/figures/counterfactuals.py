@@ -66,7 +66,7 @@ def draw_foretold(values: Sequence[ForetoldValues], *, simulated: bool) -> Figur
         Stamp the picture.
     """
     with chart_style():
-        drawing = new_drawing(2.75 * len(values), 5.4)
+        drawing = new_drawing(2.3 * len(values), 4.7)
         axes = drawing.subplots(2, len(values), squeeze=False)
         for column, each in zip(axes.T, values, strict=True):
             _draw_level(column[0], each)
@@ -133,7 +133,7 @@ def _draw_level(ax: Axes, each: ForetoldValues) -> None:
     _points(ax, each.follow_up, each.predicted, colour=BLUE, label="predicted")
     unit = f" ({each.unit})" if each.unit else ""
     ax.set(title=each.label, xlabel=f"measured later{unit}", ylabel="predicted")
-    _note(ax, each.level_words)
+    ax.text(0.03, 0.97, each.level_words, transform=ax.transAxes, va="top", fontsize=7.5, color=INK)
 
 
 def _draw_change(ax: Axes, each: ForetoldValues) -> None:
@@ -144,7 +144,7 @@ def _draw_change(ax: Axes, each: ForetoldValues) -> None:
     ax.axvline(0, color=MUTED, linewidth=0.8)
     _points(ax, measured, predicted, colour=BLUE, label="predicted")
     ax.set(xlabel="measured change", ylabel="predicted change")
-    _note(ax, each.change_words)
+    ax.set_title(each.change_words, fontsize=8, fontweight="normal")
 
 
 def _points(ax: Axes, x: Numbers, y: Numbers, *, colour: str, label: str) -> None:
@@ -162,10 +162,6 @@ def _identity(ax: Axes, *values: Numbers) -> None:
     ends = (low - margin, high + margin)
     ax.plot(ends, ends, color=MUTED, linewidth=1)
     ax.set(xlim=ends, ylim=ends)
-
-
-def _note(ax: Axes, words: str) -> None:
-    ax.text(0.03, 0.97, words, transform=ax.transAxes, va="top", fontsize=8, color=INK)
 
 
 def _limit_to_the_end(ax: Axes, table: pd.DataFrame) -> None:

@@ -20,6 +20,7 @@ from spinecast.report.parts import Section, Table
 from spinecast.report.published import CAVEAT_DXA, PUBLISHED_DXA, SOURCE_DXA, published_table
 
 _CAUSES, _SCANS, _AHEAD = "What causes what", "Counterfactual scans", "Follow-up"
+_ROI = "One value per person, in the region of interest (ROI: the middle columns)."
 
 
 def graph_section(graph: GraphData, tables: Sequence[Table], *, simulated: bool) -> Section:
@@ -159,9 +160,9 @@ def follow_up_images_section(
         title="Generated against real later scans",
         anchor="follow-up-images",
         group=_AHEAD,
-        figures=(draw_boxes(measures, simulated=simulated, caption="One value per person."),),
+        figures=(draw_boxes(measures, simulated=simulated, caption=_ROI),),
         tables=(table,),
-        note="In the region of interest. The real later scan has its own positioning and noise, "
+        note="The real later scan has its own positioning and noise, "
         "which nothing can foretell, and a smooth copy is nearer to it for its smoothness alone: "
         "the copy of the baseline is the fair comparison.",
     )
