@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image as Picture
 
 from spinecast.cohort import open_cohort
 from spinecast.counterfactuals import CausalGraph, load_scm
@@ -20,12 +22,14 @@ from spinecast.errors import SpinecastError
 from spinecast.files import write_bytes
 from spinecast.images import Image, Preparation, prepare_radiograph
 from spinecast.run import RunFolder, StageContext, run_study
+from spinecast.run.settings import fingerprint, settings_from_dict, settings_to_dict, to_toml
 from spinecast.run.study import RunRequest
 from spinecast.stages.arrays import read_pixels
 from spinecast.stages.cohort import read_cohort
 from spinecast.stages.counterfactual_blocks import Block, DrawCounterfactuals, donor_values
 from spinecast.stages.counterfactual_goods import Folders, open_goods
 from spinecast.stages.counterfactual_run import SavedCounterfactuals
+from spinecast.stages.counterfactual_settings import CounterfactualSettings
 from spinecast.stages.counterfactuals import gallery
 from spinecast.stages.image_models import make_image_models, make_judges
 from spinecast.stages.mechanisms import make_mechanisms
@@ -42,7 +46,7 @@ from spinecast.stages.scans import (
     study_graph,
 )
 from spinecast.stages.weights import export_weights, weights_folder
-from spinecast.studies.counterfactual_dxa import STUDY, TINY
+from spinecast.studies.counterfactual_dxa import PICTURES, STUDY, TINY
 
 SOURCE, SEED = "simulated:dxa-tiny", 1
 SIZES = ("width", "height", "area", "bmd")
@@ -482,6 +486,71 @@ def test_blocks_that_were_finished_before_a_kill_are_kept(run, goods, tmp_path) 
     assert all(np.array_equal(arrays[name], same[name]) for name in arrays.files)
 
 
+def picture_folder(folder: Path) -> Path:
+    """Bright discs as PNG files, with what shapes them in tables of the user's own columns."""
+    rng, visits, images = np.random.default_rng(0), [], []
+    rows, columns = np.mgrid[:64, :64]
+    for person in range(40):
+        age, own = rng.uniform(40, 80), rng.normal(0, 1.5)
+        for visit in (0, 1):
+            radius = 8 + 0.15 * (age + 5 * visit - 40) + own
+            disc = (rows - 32) ** 2 + (columns - 32) ** 2 < radius**2
+            name = f"p{person}v{visit}"
+            pixels = 255 * (0.7 * disc + 0.2 * rng.random((64, 64)))
+            Picture.fromarray(pixels.astype(np.uint8)).save(folder / f"{name}.png")
+            who = {"person_id": f"p{person}", "visit": visit}
+            visits.append({**who, "age": age + 5 * visit, "diameter": 2 * radius})
+            images.append({**who, "image_id": name, "path": f"{name}.png"})
+    pd.DataFrame(visits).to_csv(folder / "visits.csv", index=False)
+    pd.DataFrame(images).to_csv(folder / "images.csv", index=False)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("graph", "told"),
+    [
+        pytest.param(
+            '[variables.diameter]\nkind = "positive"\n[image]\nparents = ["diameter"]',
+            set(), id="no time",
+        ),
+        pytest.param(
+            '[variables.age]\nkind = "positive"\n[image]\nparents = ["age"]',
+            {"image_mae", "image_skill", "image_skill_against_copy"}, id="time alone",
+        ),
+    ],
+)  # fmt: skip
+def test_any_folder_of_pictures_with_a_graph_is_a_study(tmp_path, graph, told) -> None:
+    (tmp_path / "data").mkdir()
+    brief = {name: replace(getattr(TINY, name), steps=3) for name in
+             ("two_level", "deep", "reader", "judge")}  # fmt: skip
+    settings = replace(
+        PICTURES,
+        **brief,
+        networks="tiny",
+        preparation=Preparation((32, 32), equalisation="none"),
+        cohort=replace(PICTURES.cohort, fractions=(0.6, 0.2, 0.2)),
+        causal=replace(TINY.causal, steps=5, resamples=5),
+        judging=replace(TINY.judging, particles=2, bootstrap=10, precision={}, pooled=()),
+    )
+    study = replace(SHORT, presets={"pictures": settings})
+    source = str(picture_folder(tmp_path / "data"))
+    request = RunRequest("pictures", source, SEED, {"networks": "train", "graph": graph})
+    run = run_study(study, request, tmp_path / "run")
+    estimates = pd.read_csv(run.stage_path("agreement") / "estimates.csv")
+    assert terms_of(estimates, "follow_up") == {f"{t}{s}" for t in told for s in BACKBONES}
+    composed = estimates[estimates["term"] == "composition_l1"]["estimate"]
+    assert (composed < 1e-5).all()
+
+
+def test_too_few_people_for_three_splits_are_refused(run, tmp_path) -> None:
+    few = tmp_path / "images"
+    shutil.copytree(run.stage_path("images"), few)
+    splits = pd.read_csv(few / "splits.csv").assign(split="train")
+    splits.to_csv(few / "splits.csv", index=False)
+    with pytest.raises(SpinecastError, match="SC-609"):
+        make_judges(context_of(run, tmp_path, needs={"images": few}))
+
+
 def test_a_graph_without_image_parents_is_refused(run, tmp_path) -> None:
     text = '[variables.age]\nkind = "positive"\n'
     with pytest.raises(SpinecastError, match="SC-407"):
@@ -491,6 +560,18 @@ def test_a_graph_without_image_parents_is_refused(run, tmp_path) -> None:
 def test_without_shipped_weights_the_study_says_so(tmp_path) -> None:
     with pytest.raises(SpinecastError, match="SC-406"):
         weights_folder(str(tmp_path), study="counterfactual-dxa", sign="deep.json")
+
+
+@pytest.mark.parametrize("preset", sorted(STUDY.presets))
+def test_settings_survive_the_run_folder(preset) -> None:
+    settings = STUDY.presets[preset]
+    written = tomllib.loads(to_toml({"settings": settings_to_dict(settings)}))
+    assert settings_from_dict(CounterfactualSettings, written["settings"]) == settings
+
+
+def test_settings_without_a_window_keep_the_fingerprint_they_had() -> None:
+    plain = settings_to_dict(Preparation((32, 32)))
+    assert fingerprint(plain) == fingerprint({k: v for k, v in plain.items() if k != "window"})
 
 
 def test_changes_of_readings_are_taken_between_readings() -> None:

@@ -167,12 +167,14 @@ def draw_older(goods: Goods, rows: pd.DataFrame, *, settings: JudgingSettings, s
         for key, values in (("", answer.images.mean[0]), ("low_", low), ("high_", high)):
             made.arrays[f"plus_ten_{key}{name}"] = values.astype(np.float32)
     later = answer.variables[0]
-    made.tables["plus_ten_variables"] = pd.concat(
+    parts = [
         rows[["person_id", "image_id"]].assign(
             variable=name, baseline=rows[name], predicted=later[name]
         )
         for name in goods.predicted
-    )
+    ]
+    if parts:
+        made.tables["plus_ten_variables"] = pd.concat(parts)
     return made
 
 

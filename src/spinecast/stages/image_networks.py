@@ -26,6 +26,7 @@ from spinecast.stages.counterfactual_settings import CounterfactualSettings
 from spinecast.stages.scans import ChosenScans, read_scans, study_graph
 from spinecast.stages.settings import TrainingSettings
 from spinecast.stages.training import fitting
+from spinecast.tables import SPLITS
 
 _TINY_TWO_LEVEL = replace(
     hvae.DEMO,
@@ -83,9 +84,13 @@ class Lesson:
 
     @classmethod
     def of(cls, context: StageContext) -> Lesson:
-        """Read the lesson of a stage."""
+        """Read the lesson of a stage; SC-609 where a split has nobody."""
         graph = study_graph(context)
         scans, index = read_scans(context.needs["images"])
+        empty = sorted(set(SPLITS) - set(index["split"]))
+        if empty:
+            raise error("SC-609", expected="people in every split", got=f"none in {empty[0]}",
+                        where=f"{index['person_id'].nunique()} people")  # fmt: skip
         return cls(
             graph,
             scans,

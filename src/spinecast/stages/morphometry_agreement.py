@@ -154,7 +154,7 @@ def _add_follow_up(
     *,
     again: Callable[..., tuple[float, float]],
 ) -> None:
-    for prediction in PREDICTIONS:
+    for prediction in PREDICTIONS if foretold_names(table) else ():
         rows = prediction.rows(table)
         for name in foretold_names(table):
             _add_variable(estimates, rows, name, suffix=prediction.suffix, again=again)

@@ -98,6 +98,8 @@ def against_true_images(rows: Recovered, saved: SavedCounterfactuals, truth: Any
 def against_attainable(rows: Recovered, saved: SavedCounterfactuals, truth: Any) -> None:
     """Add what the true causal model attains against measured follow-ups, and our share of it."""
     ours = PREDICTIONS[0].rows(saved.follow_up)
+    if not foretold_names(ours):
+        raise AbsentError("No image parent follows from age.")
     best = with_true_changes(ours, truth)
     names = pooled_names(ours, saved.settings.judging)
     share_of = partial(signs, names=names)
