@@ -108,7 +108,7 @@ PAPER_DEEP = HVAETraining(
 DEMO = HVAETraining(
     fit=FitSettings(
         learning_rate=2e-3, max_steps=2500, batch_size=16, warmup_steps=50, ema_decay=0.99,
-        clip_norm=100.0, skip_norm=2000.0, validate_every=250,
+        clip_norm=20.0, skip_norm=2000.0, validate_every=250,
     ),
 )  # fmt: skip
 
