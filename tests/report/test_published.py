@@ -12,8 +12,11 @@ from tests.report.demo_goods import estimates
 from spinecast.report.digits import MISSING
 from spinecast.report.published import (
     CAVEAT,
+    CAVEAT_DXA,
     INCONSISTENCIES,
     PUBLISHED,
+    PUBLISHED_DXA,
+    SOURCE_DXA,
     compare_with_published,
     inconsistency_table,
     published_table,
@@ -100,3 +103,38 @@ def test_contradictions_of_the_source_are_listed_and_none_is_picked():
         assert first != second
         assert first in text
         assert second in text
+
+
+DXA = {(n.analysis, n.term): n for n in PUBLISHED_DXA}
+
+
+@pytest.mark.parametrize(
+    ("key", "printed"),
+    # pinned, as above
+    [
+        (("reconstruction", "mae"), "0.0509"), (("reconstruction", "rmse"), "0.0891"),
+        (("reconstruction", "psnr"), "21.10"), (("reconstruction", "ssim"), "0.574"),
+        (("follow_up", "r_squared_width"), "0.918"), (("follow_up", "r_squared_height"), "0.854"),
+        (("follow_up", "r_squared_area"), "0.931"), (("follow_up", "sign_agreement"), "0.615"),
+    ],
+)  # fmt: skip
+def test_the_numbers_of_counterfactual_dxa_are_printed_as_its_source_prints_them(key, printed):
+    shown = compare_with_published(NONE, PUBLISHED_DXA).set_index("label")
+    assert shown.loc[DXA[key].label, "published"] == printed
+
+
+def test_every_published_level_of_dxa_says_that_no_change_may_score_as_high():
+    levels = [n for n in PUBLISHED_DXA if n.term.startswith("r_squared")]
+    assert len(levels) == 3
+    assert all("no change" in n.caveat for n in levels)
+
+
+def test_the_dxa_table_names_its_source_and_shows_ours_beside():
+    ours = pd.DataFrame(
+        [("reconstruction", "ssim", 0.87, 0.86, 0.88)],
+        columns=["analysis", "term", "estimate", "ci_low", "ci_high"],
+    )
+    table = published_table(ours, numbers=PUBLISHED_DXA, source=SOURCE_DXA)
+    assert "Southampton" in table.caption
+    assert "0.870 (0.860 to 0.880)" in str(table.markup)
+    assert "mean nothing" in CAVEAT_DXA

@@ -10,6 +10,7 @@ from spinecast.report.digits import MISSING, write_number
 from spinecast.report.figures.strips import Panel, draw_panels, strip_caption
 from spinecast.report.parts import Figure, Table
 from spinecast.report.tables import frame_table
+from spinecast.report.templating import render
 from spinecast.stages.person_answer import PersonAnswer
 
 
@@ -29,7 +30,7 @@ def counterfactual_page(answer: PersonAnswer, *, asked: str, particles: int) -> 
         Section(
             title="Answer",
             anchor="answer",
-            markup=" ".join(f"{line.rstrip('.')}." for line in answer.sentences()),
+            markup=render("list.html.j2", text="", items=answer.sentences()),
         ),
         Section(
             title=f"do({asked})",

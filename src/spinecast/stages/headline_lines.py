@@ -13,6 +13,8 @@ from spinecast.report.digits import write_interval, write_number, write_p
 from spinecast.report.goods import Estimate, HeadlineRow
 from spinecast.stages.saved_stages import SavedStages
 
+_TINY = 1e-5
+
 
 @dataclass(frozen=True)
 class Line:
@@ -84,6 +86,8 @@ def _written(line: Line) -> str:
     e = line.row.estimate
     if line.term == "log_rank":
         return f"χ² {write_number(e.value, 1)}, p {write_p(e.p_value)}"
+    if 0 < abs(e.value) < _TINY:
+        return f"{e.value:.1e}"  # seven zeros would say nothing
     return write_interval(e.value, e.ci_low, e.ci_high, null=line.row.null)
 
 

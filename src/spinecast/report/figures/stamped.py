@@ -12,8 +12,6 @@ from PIL.PngImagePlugin import PngInfo
 from spinecast.report.figures.canvas import DIFFERENCE, GENERATED, SIMULATED
 from spinecast.report.goods import Pixels
 
-_STRIP = 14  # rows beneath the picture
-
 
 def grey_png(image: Pixels, *, generated: bool, simulated: bool) -> bytes:
     """Return an image in [0, 1] as 8-bit PNG, with a strip beneath that says what it is.
@@ -35,13 +33,14 @@ def difference_png(difference: Pixels, *, limit: float, simulated: bool) -> byte
 
 def _png(picture: Picture.Image, words: list[str]) -> bytes:
     if words:
-        whole = Picture.new(picture.mode, (picture.width, picture.height + _STRIP))
+        size = int(np.clip(picture.width // 7, 6, 11))
+        line = size + 3
+        whole = Picture.new(picture.mode, (picture.width, picture.height + line * len(words) + 1))
         whole.paste(picture, (0, 0))
-        text = " ".join(words)
+        pen, font = ImageDraw.Draw(whole), ImageFont.load_default(size=size)
         white = 255 if picture.mode == "L" else (255, 255, 255)
-        ImageDraw.Draw(whole).text(
-            (2, picture.height + 1), text, fill=white, font=ImageFont.load_default(size=10)
-        )
+        for number, word in enumerate(words):
+            pen.text((2, picture.height + number * line), word, fill=white, font=font)
         picture = whole
     notes = PngInfo()
     if words:
