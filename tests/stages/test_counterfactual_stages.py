@@ -26,7 +26,12 @@ from spinecast.run.settings import fingerprint, settings_from_dict, settings_to_
 from spinecast.run.study import RunRequest
 from spinecast.stages.arrays import read_pixels
 from spinecast.stages.cohort import read_cohort
-from spinecast.stages.counterfactual_blocks import Block, DrawCounterfactuals, donor_values
+from spinecast.stages.counterfactual_blocks import (
+    Block,
+    DrawCounterfactuals,
+    donors,
+    possible_values,
+)
 from spinecast.stages.counterfactual_goods import Folders, open_goods
 from spinecast.stages.counterfactual_run import SavedCounterfactuals
 from spinecast.stages.counterfactual_settings import CounterfactualSettings
@@ -278,12 +283,21 @@ def test_axioms_are_measured_for_each_intervention_and_parent(made, goods) -> No
     assert set(moved["untouched"]) == parents - {"lumbar_width", "lumbar_area"}
 
 
-def test_values_to_set_are_those_of_another_person_of_the_same_sex(goods) -> None:
+def test_values_to_set_are_lent_by_another_person_of_the_same_sex(goods) -> None:
     rows = goods.test.head(8)
-    values = donor_values(goods, rows, "lumbar_width", seed=3)
-    pool = goods.test.set_index("lumbar_width")["sex"]
-    assert [pool[value] for value in values] == rows["sex"].tolist()
-    assert all(v != own for v, own in zip(values, rows["lumbar_width"], strict=True))
+    lender = donors(goods, rows, "lumbar_width", seed=3)
+    assert lender["sex"].tolist() == rows["sex"].tolist()
+    assert (lender["person_id"] != rows["person_id"]).all()
+    assert possible_values(goods, rows, lender, name="age") == lender["age"].tolist()
+
+
+def test_values_to_set_fit_the_persons_own_causes(goods) -> None:
+    rows = goods.test.head(8)
+    lender = donors(goods, rows, "lumbar_area", seed=3)
+    ours = possible_values(goods, rows, lender, name="lumbar_area")
+    assert possible_values(goods, rows, rows, name="lumbar_area") == rows["lumbar_area"].tolist()
+    gap = (rows["lumbar_area"] - ours).abs().mean()
+    assert 0 < gap < (rows["lumbar_area"] - lender["lumbar_area"]).abs().mean()
 
 
 def test_the_gallery_takes_sexes_in_turn_and_people_with_a_later_scan_first(goods) -> None:
@@ -332,8 +346,10 @@ def test_every_promised_estimate_is_a_finite_number(estimates) -> None:
     promised |= {"sign_agreement", "sign_agreement_width", "sign_agreement_image", "image_skill"}
     assert promised <= terms_of(estimates, "follow_up")
     axioms = {"composition_l1", "composition_decoder_l1", "reversibility_l1", "minimality",
-              "reversibility_ratio", "effectiveness_ratio", "untouched_ratio"}  # fmt: skip
-    axioms |= {f"{a}{r}_{v}" for a in ("effectiveness", "untouched") for r in ("", "_ratio")
+              "reversibility_ratio", "effectiveness_ratio", "untouched_ratio",
+              "effectiveness_marginal_ratio"}  # fmt: skip
+    judged = ("effectiveness", "effectiveness_marginal", "untouched")
+    axioms |= {f"{a}{r}_{v}" for a in judged for r in ("", "_ratio")
                for v in (*SIZES, "age")}  # fmt: skip
     assert terms_of(estimates, "axioms") == {f"{term}{s}" for term in axioms for s in BACKBONES}
     assert np.isfinite(estimates["estimate"]).all()
@@ -365,6 +381,10 @@ def test_the_truth_is_set_beside_graph_effects_images_and_signs(recovery) -> Non
         assert rows.loc[("truth", f"skill_over_no_change{suffix}"), "estimate"] < 1
         assert 0 <= rows.loc[("truth", f"interval_coverage{suffix}"), "estimate"] <= 1
     assert 0 < rows.loc[("truth", "skill_true_parents_only"), "estimate"] <= 1
+        assert rows.loc[("truth", f"skill_given_true_parents{suffix}"), "estimate"] < 1
+    for name in (*SIZES, "age"):
+        term = f"effectiveness_ratio_{name}_of_true_images"
+        assert rows.loc[("axioms", term), "estimate"] > 0
     attained = rows.loc[("follow_up", "sign_agreement_attainable"), "estimate"]
     share = rows.loc[("follow_up", "sign_agreement_fraction_of_attainable"), "estimate"]
     ours = rows.loc[("follow_up", "sign_agreement"), "estimate"]

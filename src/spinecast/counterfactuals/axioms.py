@@ -89,6 +89,18 @@ class Examination:
             ]
         )
 
+    def marginal(self, name: str, values: Setting) -> pd.DataFrame:
+        """Return ``effectiveness_marginal`` of ``name`` alone under do(``name`` = ``values``).
+
+        For values drawn without regard to the causes of ``name``. Far from all that the judge
+        was trained on, its readings fail on true images too.
+        """
+        answer = image_counterfactual(
+            self.scm, self.mechanism, self.rows, images=self.images, do=[{name: values}]
+        )
+        found = pd.concat(self._readings(answer, name))
+        return found[found["parent"] == name].assign(axiom="effectiveness_marginal")
+
     def _reversed(self, answer: CausalAnswer, name: str) -> pd.DataFrame:
         before = parent_values(self.scm.graph, self.rows)
         after = parent_values(self.scm.graph, answer.variables[0])

@@ -45,7 +45,10 @@ def add_axioms(
                       interval=again(rows, of))  # fmt: skip
         own = rows[(rows["axiom"] == "effectiveness") & (rows["parent"] == rows["intervened"])]
         others = rows[rows["axiom"] == "untouched"]
-        for axiom, table in (("effectiveness", own), ("untouched", others)):
+        far = rows[rows["axiom"] == "effectiveness_marginal"]
+        for axiom, table in (
+            ("effectiveness", own), ("untouched", others), ("effectiveness_marginal", far)
+        ):  # fmt: skip
             _add_readings(estimates, axiom, table, judged=judged, end=end, again=again)
 
 

@@ -139,17 +139,21 @@ def draw_follow_ups(
 def examine(goods: Goods, rows: pd.DataFrame, *, settings: JudgingSettings, seed: int) -> Made:
     """Examine people's images by the axioms.
 
-    Each image parent in turn is set to the value of another test person of the same levels
-    (sex): values that people like this one have.
+    Each image parent in turn is set to a value that this person could have: what the
+    person's own causes make of another test person's noise. Beside it the other person's
+    value itself (``marginal``), which may contradict the causes: an area that no such width
+    and height have.
     """
     images = goods.images(rows)
     columns = middle_columns(images.shape[2], settings.roi_columns)
-    asked = goods.scm.graph.image_parents
-    donors = {name: donor_values(goods, rows, name, seed=seed) for name in asked}
     tables = []
     for backbone, mechanism in goods.backbones.items():
         trial = Examination(goods.scm, mechanism, goods.judge, rows, images, columns)
-        found = [trial.composition(), *(trial.intervention(n, v) for n, v in donors.items())]
+        found = [trial.composition()]
+        for name in goods.scm.graph.image_parents:
+            lender = donors(goods, rows, name, seed=seed)
+            found.append(trial.intervention(name, possible_values(goods, rows, lender, name=name)))
+            found.append(trial.marginal(name, lender[name].tolist()))
         tables.append(pd.concat(found).assign(backbone=backbone))
     return Made({"axioms": pd.concat(tables)})
 
@@ -202,24 +206,30 @@ MAKERS: Mapping[str, Callable[..., Made]] = {
 }
 
 
-def donor_values(goods: Goods, rows: pd.DataFrame, name: str, *, seed: int) -> list[object]:
-    """Return the value of ``name`` of another test person for each of ``rows``.
-
-    Of one with the same levels (another one's, where there is another); for a variable of
-    levels itself: of anybody.
-    """
+def donors(goods: Goods, rows: pd.DataFrame, name: str, *, seed: int) -> pd.DataFrame:
+    """Return another test person for each of ``rows``, of the same levels where there is one."""
     graph = goods.scm.graph
     alike = [n for n in graph.names if graph[n].discrete and n != name]
-    found: list[object] = []
+    found = []
     for _, row in rows.iterrows():
         pool = goods.test[goods.test["person_id"] != row["person_id"]]
         for level in alike:
             same = pool[pool[level] == row[level]]
             pool = same if len(same) else pool
         dice = generator(seed, "donor", name, str(row["image_id"]))
-        values = pool[name].to_numpy() if len(pool) else np.array([row[name]])
-        found.append(values[dice.integers(len(values))])
-    return found
+        found.append(pool.iloc[[dice.integers(len(pool))]] if len(pool) else row.to_frame().T)
+    return pd.concat(found, ignore_index=True)
+
+
+def possible_values(
+    goods: Goods, rows: pd.DataFrame, lender: pd.DataFrame, *, name: str
+) -> list[object]:
+    """Return what the causes of ``rows`` make of ``name`` with the noise of ``lender``."""
+    causes = goods.scm.graph.parents(name)
+    if not causes:
+        return lender[name].tolist()
+    lent = goods.scm.counterfactual(lender, {cause: rows[cause].tolist() for cause in causes})
+    return lent[name].tolist()
 
 
 def _foretold(

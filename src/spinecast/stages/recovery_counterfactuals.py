@@ -23,6 +23,11 @@ from spinecast.stages.morphometry_agreement import (
     signs,
 )
 from spinecast.stages.recovery_films import true_film
+from spinecast.stages.recovery_oracle import (
+    errors_given_true_parents,
+    readings_of_true_images,
+    true_difference,
+)
 from spinecast.stages.recovery_rows import Recovered
 from spinecast.stages.saved_stages import AbsentError, as_unit
 from spinecast.stages.scans import middle_columns, short_name
@@ -129,12 +134,45 @@ def against_attainable(rows: Recovered, saved: SavedCounterfactuals, truth: Any)
         )  # fmt: skip
 
 
+def against_true_parents(rows: Recovered, saved: SavedCounterfactuals, truth: Any) -> None:
+    """Add the skill over no change of each image mechanism told the true later parents."""
+    table = errors_given_true_parents(saved, truth)
+    for name, words in BACKBONES.items():
+        of = partial(_skill, name=name)
+        rows.add(
+            "truth", f"skill_given_true_parents{suffix_of(name)}",
+            f"error of the unchanged image taken away by the {words} model, given true parents",
+            kind="accuracy", estimate=of(table), truth=1.0,
+            interval=_again(table, of, saved), n=len(table),
+        )  # fmt: skip
+
+
+def against_true_readings(rows: Recovered, saved: SavedCounterfactuals, truth: Any) -> None:
+    """Add the judge's error on true images of the interventions that tested effectiveness.
+
+    As a multiple of its error on real scans: what a perfect image mechanism would get.
+    """
+    judged = saved.judge_errors.set_index("parent")["mae"]
+    table = readings_of_true_images(saved, truth)
+    for parent in table["parent"].unique():
+        part = table[table["parent"] == parent]
+        values = mean_interval(part, "value")
+        mean, low, high = (value / judged[parent] for value in values)
+        rows.add(
+            "axioms", f"effectiveness_ratio_{short_name(parent)}_of_true_images",
+            f"error of {parent} read off true images, multiple of the judge's own",
+            kind="accuracy", estimate=mean, truth=1.0, interval=(low, high), n=len(part),
+        )  # fmt: skip
+
+
 #: What the recovery section asks, in its order.
 CHAPTERS: tuple[Callable[[Recovered, SavedCounterfactuals, Any], None], ...] = (
     against_attainable,
     against_true_graph,
     against_true_effects,
     against_true_images,
+    against_true_parents,
+    against_true_readings,
 )
 
 
@@ -149,7 +187,7 @@ def true_changes(saved: SavedCounterfactuals, truth: Any) -> pd.DataFrame:
     if table.empty:
         raise AbsentError("Nobody was made older.")
     years = saved.settings.judging.years
-    true = {person: _difference(truth, person, years) for person in table["person_id"].unique()}
+    true = {person: true_difference(truth, person, years) for person in table["person_id"].unique()}
     changes = [
         true[row["person_id"]].get(row["variable"], np.nan) for row in table.to_dict("records")
     ]
@@ -164,7 +202,9 @@ def with_true_changes(table: pd.DataFrame, truth: Any) -> pd.DataFrame:
 
     It adds the true change to the measured baseline, as any causal model that abducts does.
     """
-    true = [_difference(truth, row["person_id"], row["years"]) for row in table.to_dict("records")]
+    true = [
+        true_difference(truth, row["person_id"], row["years"]) for row in table.to_dict("records")
+    ]
     found = {
         f"{name}_predicted": table[f"{name}_baseline"] + [change[name] for change in true]
         for name in foretold_names(table)
@@ -222,11 +262,6 @@ def _errors_of(
     return errors
 
 
-def _difference(truth: Any, person: str, years: float) -> dict[str, float]:
-    before, after = truth.morphometry(person), truth.morphometry(person, years=years)
-    return {name: after[name] - before[name] for name in after}
-
-
 def _change_skill(table: pd.DataFrame) -> float:
     """Return 1 - error of the predicted change / error of none; also where all change alike."""
     error = (table["predicted_change"] - table["true_change"]).abs().mean()
@@ -239,6 +274,7 @@ def _share_of_signs(table: pd.DataFrame, *, names: list[str]) -> float:
 
 
 def _skill(table: pd.DataFrame, *, name: str) -> float:
+    """Return 1 - error of a drawing / error of the unchanged image."""
     return float(1 - table[f"mae_{name}"].mean() / table["mae_unchanged"].mean())
 
 
@@ -249,6 +285,7 @@ def _distance(image: np.ndarray, later: np.ndarray) -> float:
 def _again(
     table: pd.DataFrame, statistic: Callable[[pd.DataFrame], float], saved: SavedCounterfactuals
 ) -> tuple[float, float]:
+    """Return a 95 % interval of a statistic by resampling people."""
     return person_bootstrap(table, statistic, seed=saved.seed, resamples=RESAMPLES)
 
 
@@ -258,6 +295,8 @@ __all__ = [
     "against_true_effects",
     "against_true_graph",
     "against_true_images",
+    "against_true_parents",
+    "against_true_readings",
     "true_changes",
     "true_image_errors",
     "with_true_changes",
