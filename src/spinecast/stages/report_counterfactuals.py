@@ -41,6 +41,7 @@ _AXIOMS = {
     "reversibility_ratio": "the same, multiple of the decoder's own error",
     "minimality": "change outside the spine per unit of change inside",
     "effectiveness_ratio": "what was set, multiple of the judge's error",
+    "effectiveness_marginal_ratio": "the same, set to values that may contradict their causes",
     "untouched_ratio": "what was not touched, multiple of the judge's error",
 }
 _TINY = 1e-5
