@@ -279,10 +279,12 @@ def counterfactual(
     Example: spinecast counterfactual run1 --do age=75 --person P00012 --out older
     """
     from spinecast.run import RunFolder
+
+    opened = RunFolder.existing(folder)  # before the networks' library is loaded
     from spinecast.stages.counterfactual_command import answer_person
 
     answer = answer_person(
-        RunFolder.existing(folder), out, do=do, person=person, visit=visit, particles=particles,
+        opened, out, do=do, person=person, visit=visit, particles=particles,
         seed=seed,
     )  # fmt: skip
     for line in answer.sentences():

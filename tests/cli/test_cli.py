@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from spinecast.studies import open_study
 RUNNER = CliRunner()
 COMMANDS = [
     "studies", "doctor", "simulate", "ingest", "run", "status", "predict", "report", "export",
-    "explain", "outcomes",
+    "explain", "outcomes", "counterfactual",
 ]  # fmt: skip
 
 
@@ -42,6 +43,51 @@ def test_studies_are_listed_as_json() -> None:
     assert listed[0]["name"] == "followup-xray"
     assert {"demo", "tiny", "paper", "films"} <= set(listed[0]["presets"])
     assert listed[0]["stages"] == [s.name for s in open_study("followup-xray").stages]
+
+
+def test_both_studies_are_listed_with_what_they_take() -> None:
+    listed = {s["name"]: s for s in json.loads(RUNNER.invoke(app, ["studies", "--json"]).output)}
+    assert set(listed) >= {"followup-xray", "counterfactual-dxa"}
+    assert "DXA" in listed["counterfactual-dxa"]["inputs"]
+
+
+def test_a_graph_is_read_before_anything_is_run_and_only_where_a_study_takes_one(
+    tmp_path: Path,
+) -> None:
+    good, bad = tmp_path / "good.toml", tmp_path / "bad.toml"
+    good.write_text('[variables.age]\nkind = "positive"\n\n[image]\nparents = ["age"]\n')
+    bad.write_text('[variables.a]\nkind = "real"\nparents = ["a"]\n')
+    out = ["--source", "nowhere", "--out", str(tmp_path / "r")]
+    for study, options, code in (
+        ("counterfactual-dxa", ["--graph", str(bad)], "SC-409"),
+        ("counterfactual-dxa", ["--graph", str(tmp_path / "none.toml")], "SC-412"),
+        ("counterfactual-dxa", ["--graph", str(good), "--discover"], "SC-702"),  # the source
+        ("followup-xray", ["--graph", str(good)], "SC-706"),
+        ("followup-xray", ["--discover"], "SC-706"),
+    ):
+        result = RUNNER.invoke(app, ["run", study, *options, *out])
+        assert code in str(result.exception), (study, options)
+
+
+def test_the_text_of_a_graph_is_kept_in_the_record_of_the_run(tmp_path: Path) -> None:
+    text = '# "mine"\n[variables.age]\nkind = "positive"\n\n[image]\nparents = ["age"]\n'
+    (tmp_path / "g.toml").write_text(text)
+    words = ["run", "counterfactual-dxa", "--graph", str(tmp_path / "g.toml"), "--source"]
+    RUNNER.invoke(app, [*words, "nowhere", "--out", str(tmp_path / "r")])
+    record = tomllib.loads((tmp_path / "r" / "study.toml").read_text())
+    assert record["options"]["graph"] == text
+    assert "discover" not in record["options"]
+
+
+def test_a_biobank_layout_is_for_scans_and_says_what_to_run_next(tmp_path: Path) -> None:
+    words = ["simulate", "--layout", "ukbiobank", "--write", str(tmp_path / "u"), "--preset"]
+    assert "SC-706" in str(RUNNER.invoke(app, [*words, "tiny"]).exception)
+    assert not (tmp_path / "u").exists()
+
+
+def test_a_counterfactual_needs_a_run(tmp_path: Path) -> None:
+    words = ["counterfactual", str(tmp_path), "--do", "age=75", "--person", "P", "--out", "o"]
+    assert "SC-703" in str(RUNNER.invoke(app, words).exception)
 
 
 @pytest.mark.parametrize("code", ["SC-112", "sc-301"])

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from spinecast.cohort import HasTruth, open_cohort
-from spinecast.cohort.sources.simulated import write_simulated_folder
+from spinecast.cohort.sources.simulated import write_simulated_extract, write_simulated_folder
+from spinecast.errors import RunError
 from spinecast.simulation import open_world
 
 
@@ -45,6 +46,36 @@ def test_written_as_dicom_files_and_tables_it_reads_back_equal(source, tmp_path)
         np.testing.assert_array_equal(ours.pixels, theirs.pixels)
         assert (theirs.modality, theirs.view, theirs.region) == ("BMD", "AP", "LS")
         assert theirs.spacing == pytest.approx(ours.spacing)
+
+
+def test_written_as_a_biobank_extract_it_reads_back_equal(source, tmp_path):
+    summary = write_simulated_extract("dxa-tiny", tmp_path, seed=3)
+    assert "SIMULATED" in summary
+    read = open_cohort(f"ukbiobank:{tmp_path}")
+    given, cohort = source.load(), read.load()
+    assert cohort.quarantine.empty
+    assert not cohort.simulated
+    keys, sizes = ["person_id", "visit"], ["lumbar_width", "lumbar_height", "lumbar_area"]
+    ours, theirs = (
+        c.visits.sort_values(keys, ignore_index=True)[[*keys, *sizes, "bmd_spine", "age"]]
+        for c in (given, cohort)
+    )
+    pd.testing.assert_frame_equal(ours, theirs, atol=0.01)
+    assert theirs["age"].sub(ours["age"]).abs().max() < 1.01 / 365.25
+    assert (
+        cohort.images[keys].value_counts().to_dict() == given.images[keys].value_counts().to_dict()
+    )
+    last = cohort.images.iloc[-1]
+    same = given.images[(given.images[keys] == last[keys]).all(axis=1)].iloc[0]
+    opened, rendered = read.open_image(last["image_id"]), source.open_image(same["image_id"])
+    np.testing.assert_array_equal(opened.pixels, rendered.pixels)
+    assert opened.spacing == pytest.approx(rendered.spacing)
+
+
+def test_radiographs_have_no_biobank_layout_and_nothing_is_written(tmp_path):
+    with pytest.raises(RunError, match="SC-706"):
+        write_simulated_extract("tiny", tmp_path / "x", seed=3)
+    assert not (tmp_path / "x").exists()
 
 
 # Made before there was DXA; the shipped weights were fitted on what these presets show.
