@@ -379,9 +379,9 @@ def test_the_truth_is_set_beside_graph_effects_images_and_signs(recovery) -> Non
     assert rows.loc[("mechanisms", "effect_of_age_on_width"), "truth"] > 0
     for suffix in BACKBONES:
         assert rows.loc[("truth", f"skill_over_no_change{suffix}"), "estimate"] < 1
+        assert rows.loc[("truth", f"skill_given_true_parents{suffix}"), "estimate"] < 1
         assert 0 <= rows.loc[("truth", f"interval_coverage{suffix}"), "estimate"] <= 1
     assert 0 < rows.loc[("truth", "skill_true_parents_only"), "estimate"] <= 1
-        assert rows.loc[("truth", f"skill_given_true_parents{suffix}"), "estimate"] < 1
     for name in (*SIZES, "age"):
         term = f"effectiveness_ratio_{name}_of_true_images"
         assert rows.loc[("axioms", term), "estimate"] > 0
