@@ -1,4 +1,7 @@
-"""Stage `report` of the counterfactual study: the published tables and one page. No torch."""
+"""Stage `report` of the counterfactual study: the published tables and one page.
+
+Only the oracles of the recovery section ask networks; building the page again loads none.
+"""
 
 from __future__ import annotations
 
