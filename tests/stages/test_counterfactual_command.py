@@ -21,6 +21,7 @@ from spinecast.run import RunFolder
 from spinecast.stages import counterfactual_command
 from spinecast.stages.counterfactual_command import Question, answer_person, ask, parse_do
 from spinecast.stages.counterfactual_goods import Goods
+from spinecast.stages.counterfactual_page import counterfactual_page
 from spinecast.stages.scans import ChosenScans
 
 GRAPH = CausalGraph(
@@ -182,6 +183,15 @@ def test_the_answer_is_written_as_pictures_tables_and_a_page(finished, tmp_path)
     assert "do(age = 75)" in page
     assert "SIMULATED" in page
     assert "<script" not in page
+
+
+def test_names_and_levels_that_are_markup_stay_text_on_the_page(goods):
+    payload = "<img src=x onerror=alert(1)>"
+    answer = replace(asked(goods, age=70.0), label=payload)
+    table = answer.variables.assign(unit=payload)
+    page = counterfactual_page(replace(answer, variables=table), asked=payload, particles=2)
+    assert payload not in page
+    assert "&lt;img src=x" in page
 
 
 def test_a_run_that_is_not_finished_names_the_stage(finished, tmp_path):

@@ -187,7 +187,8 @@ def _against_truth(rows: pd.DataFrame) -> Section:
         markup="Drawings against the scan that the same person would truly have had: same "
         "positioning, same noise, other age. Skill is the share of the error of the unchanged scan "
         "that is taken away. The attainable is what the true causal model reaches under the same "
-        "measurement error.",
+        "measurement error. Given true parents: what the image model does where the causal model "
+        "makes no mistake. Of true images: what the judge gets where the image model makes none.",
         tables=(accuracy_table(rows),),
         note="The truth repeats the noise of the scan, and so do both the unchanged scan and a "
         "counterfactual that abducts it: the comparison favours neither.",

@@ -39,7 +39,7 @@ _AXIOMS = {
     "composition_decoder_l1": "the same without pixel noise",
     "reversibility_l1": "there and back again, error per pixel",
     "reversibility_ratio": "the same, multiple of the decoder's own error",
-    "minimality": "change outside the spine per unit of change inside",
+    "minimality": "change outside the middle columns per unit of change inside",
     "effectiveness_ratio": "what was set, multiple of the judge's error",
     "effectiveness_marginal_ratio": "the same, set to values that may contradict their causes",
     "untouched_ratio": "what was not touched, multiple of the judge's error",
