@@ -27,6 +27,9 @@ from spinecast.counterfactuals.scm import StructuralCausalModel
 COLUMNS = ("image_id", "person_id", "backbone", "axiom", "parent", "intervened", "value",
            "target", "read")  # fmt: skip
 
+#: Mean absolute difference of images that are the same but for 32-bit arithmetic.
+ROUNDING = 1e-6
+
 
 @dataclass(frozen=True)
 class Examination:
@@ -144,12 +147,12 @@ class Examination:
 def spill(change: np.ndarray, region: slice) -> Floats:
     """Return mean absolute change (n, rows, columns) outside a region per that inside, (n,).
 
-    NaN where nothing changes inside.
+    NaN where nothing changes inside but the last digits.
     """
     size = np.abs(change.astype(np.float64))
     inside = size[:, :, region].mean(axis=(1, 2))
     outside = np.delete(size, np.r_[region], axis=2).mean(axis=(1, 2))
-    return np.divide(outside, inside, out=np.full(len(size), np.nan), where=inside > 0)
+    return np.divide(outside, inside, out=np.full(len(size), np.nan), where=inside > ROUNDING)
 
 
 def _l1(a: np.ndarray, b: np.ndarray) -> Floats:
