@@ -117,7 +117,7 @@ def axioms(saved: SavedCounterfactuals) -> Section:
     names = [name for name, _ in _by_backbone(saved.axioms)]
     parents = effectiveness_parents(saved.estimates)
     rows = [
-        {"axiom": words, **{BACKBONES[name]: _written(saved, "axioms", term, name)
+        {"axiom": words, **{BACKBONES[name]: _written(saved, term, name)
                             for name in names}}
         for term, words in (_AXIOMS | _reading_terms(parents)).items()
     ]  # fmt: skip
@@ -149,8 +149,8 @@ def _estimate(saved: SavedCounterfactuals, term: str, backbone: str) -> Estimate
     return saved.estimate("axioms", f"{term}{suffix_of(backbone)}")
 
 
-def _written(saved: SavedCounterfactuals, analysis: str, term: str, backbone: str) -> str:
-    found = saved.estimate(analysis, f"{term}{suffix_of(backbone)}")
+def _written(saved: SavedCounterfactuals, term: str, backbone: str) -> str:
+    found = _estimate(saved, term, backbone)
     if found is not None and 0 < abs(found.value) < _TINY:
         return f"{found.value:.1e}"  # seven zeros would say nothing
     return write_estimate(found)
