@@ -16,6 +16,7 @@ from spinecast.counterfactuals.answer import CausalAnswer, image_counterfactual
 from spinecast.counterfactuals.image_mechanism import ImageMechanism
 from spinecast.counterfactuals.judge import ParentJudge
 from spinecast.counterfactuals.row_codes import Setting
+from spinecast.files import read_json
 from spinecast.models.device import best_device
 from spinecast.seeds import integer
 from spinecast.stages.image_networks import load_backbones
@@ -26,17 +27,28 @@ MODES = ("age_only", "all_covariates")
 
 @dataclass(frozen=True)
 class Folders:
-    """Finished stages that drawings are made of."""
+    """Finished stages that drawings are made of.
+
+    Attributes
+    ----------
+    images, mechanisms, image_models, judges
+        Their folders.
+    made
+        Their fingerprints: a stage made anew has the same folder and other goods.
+    """
 
     images: Path
     mechanisms: Path
     image_models: Path
     judges: Path
+    made: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, needs: Mapping[str, Path]) -> Folders:
         """Take them from the folders that a stage is given."""
-        return cls(*(needs[name] for name in cls.__dataclass_fields__))
+        paths = {name: needs[name] for name in ("images", "mechanisms", "image_models", "judges")}
+        made = [str(read_json(path / "stage.json")["fingerprint"]) for path in paths.values()]
+        return cls(made=tuple(made), **paths)
 
 
 @dataclass(frozen=True)
