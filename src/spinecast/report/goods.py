@@ -102,11 +102,12 @@ class HeadlineRow:
 
 @dataclass(frozen=True)
 class FlowStep:
-    """People and images left after a step of the flow chart."""
+    """People and images left after a step of the flow chart; ``thing`` is what an image is."""
 
     label: str
     n_people: int
     n_images: int
+    thing: str = "film"
 
 
 @dataclass(frozen=True)
@@ -289,3 +290,4 @@ class ForetoldValues:
     level_words: str = ""
     change_words: str = ""
     start: Numbers | None = None
+    bland_altman: BlandAltmanData | None = None

@@ -39,6 +39,7 @@ from spinecast.stages.report_assembly import (
 NEEDS = (
     "cohort", "images", "mechanisms", "image_models", "judges", "counterfactuals", "agreement",
 )  # fmt: skip
+_PEOPLE = "People and scans"
 TITLE = "Counterfactual spine scans"
 _SUBTITLE = (
     "What a person's scan would have shown, had age been another: study S1 (causal hierarchical "
@@ -125,8 +126,8 @@ def page_sections(
     """Return every section there are data for, then the list of those there are none for."""
     parts: list[Part] = [
         ("Flow of people and scans", partial(_flow, saved)),
-        ("Table 1", partial(report_cohort.table_one, saved)),
-        ("Quarantine", partial(report_cohort.quarantine, saved)),
+        ("Table 1", lambda: replace(report_cohort.table_one(saved), group=_PEOPLE)),
+        ("Quarantine", lambda: replace(report_cohort.quarantine(saved, "Scans"), group=_PEOPLE)),
         ("Causal graph", partial(report_causal.graph, saved)),
         ("Edges found in the data", partial(report_causal.discovery, saved)),
         ("The same scan at other ages", partial(report_counterfactuals.ageing, saved)),
@@ -157,9 +158,10 @@ def page_sections(
 
 
 def _flow(saved: SavedCounterfactuals) -> Section:
-    section = report_cohort.flow(saved)
+    section = report_cohort.flow(saved, "scan")
     return replace(
         section,
+        group=_PEOPLE,
         note="People without a later scan stay in: they count for drawings and axioms, not for "
         "follow-up. Every person is in one split only.",
     )

@@ -37,16 +37,20 @@ _UNITS = {"kg/m2": "kg/m²", "g/cm2": "g/cm²", "cm2": "cm²", "percent": "%"}
 _SEXES = {"F": "women", "M": "men"}
 
 
-def flow(saved: SavedStages) -> Section:
-    """Show how many people and films each rule left, and how they were divided."""
+def flow(saved: SavedStages, thing: str = "film") -> Section:
+    """Show how many people and images each rule left, and how they were divided."""
     counts = read_flow(saved.folders["images"])
     index = saved.films[1]
     splits = [
-        FlowStep(name.capitalize(), part["person_id"].nunique(), len(part))
+        FlowStep(name.capitalize(), part["person_id"].nunique(), len(part), thing)
         for name in _SPLITS
         if len(part := index[index["split"] == name])
     ]
-    section = flow_section(_steps(counts), simulated=saved.simulated, splits=splits)
+    section = flow_section(
+        [replace(step, thing=thing) for step in _steps(counts)],
+        simulated=saved.simulated,
+        splits=splits,
+    )
     biased = [step["bias"] for step in _rules(counts) if step["bias"]]
     note = f"{biased[0][0].upper()}{biased[0][1:]}. " if biased else (
         "People without a later film stay in: they count for risk, not for follow-up agreement. "
@@ -147,7 +151,7 @@ def _count_cell(record: Mapping[Any, Any], group: str) -> str:
     return f"{write_count(count)} ({percent:.1f} %)"
 
 
-def quarantine(saved: SavedStages) -> Section:
+def quarantine(saved: SavedStages, things: str = "Films") -> Section:
     """Show what was set aside or skipped, and that the counts add up."""
     counts = read_flow(saved.folders["images"])
     shown = {}
@@ -166,6 +170,6 @@ def quarantine(saved: SavedStages) -> Section:
     notes = " ".join(f"{note}." for note in saved.cohort.notes if not note.startswith("SIMULATED"))
     return replace(
         section,
-        markup=f"{str(section.markup).replace('Inputs:', 'Films:')} People: {people}.",
+        markup=f"{str(section.markup).replace('Inputs:', f'{things}:')} People: {people}.",
         note=f"Read otherwise than written: {notes}" if notes else "",
     )

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from spinecast.report.digits import MISSING, write_interval, write_number
-from spinecast.report.goods import AgeSweep, Estimate, ForestRow, ForetoldValues
+from spinecast.report.goods import AgeSweep, BlandAltmanData, Estimate, ForestRow, ForetoldValues
 from spinecast.report.parts import Section, Table
 from spinecast.report.sections.causal import (
     axioms_section,
@@ -195,7 +195,19 @@ def _values(
         level_words=_r_squared(saved, f"r_squared_{short}"),
         change_words=_r_squared(saved, f"r_squared_change_{short}"),
         start=None if read is None or read.isna().all() else read.to_numpy(dtype=float),
+        bland_altman=_limits(saved, short),
     )
+
+
+def _limits(saved: SavedCounterfactuals, short: str) -> BlandAltmanData | None:
+    found = [
+        saved.estimate("follow_up", f"{term}_{short}")
+        for term in ("bias", "lower_limit", "upper_limit")
+    ]
+    bias, lower, upper = found
+    if bias is None or lower is None or upper is None:
+        return None
+    return BlandAltmanData(bias, lower.value, upper.value)
 
 
 def _r_squared(saved: SavedCounterfactuals, term: str) -> str:

@@ -46,7 +46,10 @@ def draw_agreement(pair: PairedValues, bland_altman: BlandAltmanData, *, simulat
         left.set(xlabel=pair.reference_label, ylabel=pair.compared_label, title="Agreement")
         left.set_aspect("equal", adjustable="datalim")
         _annotate(left, pair)
-        _draw_bland_altman(right, pair, bland_altman)
+        mean = (pair.reference + pair.compared) / 2
+        _scatter(right, mean, pair.compared - pair.reference)
+        draw_limits(right, bland_altman)
+        right.set(xlabel="mean of the two scores", ylabel="difference", title="Bland–Altman")
         stamp_chart(drawing, simulated=simulated)
         content = as_svg(drawing)
     bias = bland_altman.bias
@@ -171,16 +174,15 @@ def _summary_words(pair: PairedValues) -> str:
     return ", ".join([f"{len(pair.reference)} pairs", *_summary_lines(pair)])
 
 
-def _draw_bland_altman(ax: Axes, pair: PairedValues, data: BlandAltmanData) -> None:
-    mean = (pair.reference + pair.compared) / 2
-    _scatter(ax, mean, pair.compared - pair.reference)
+def draw_limits(ax: Axes, data: BlandAltmanData, *, decimals: int = 2) -> None:
+    """Draw bias with its interval, and limits of agreement, over differences."""
     ax.axhline(0, color=MUTED, linewidth=0.8)
     ax.axhline(data.bias.value, color=VERMILLION)
     ax.axhspan(data.bias.ci_low, data.bias.ci_high, color=VERMILLION, alpha=0.15, linewidth=0)
     for limit in (data.lower, data.upper):
         ax.axhline(limit, color=VERMILLION, linestyle=(0, (4, 3)), linewidth=1.2)
         ax.annotate(
-            f"{limit:+.2f}".replace("-", "−"),
+            f"{limit:+.{decimals}f}".replace("-", "−"),
             (1, limit),
             xycoords=("axes fraction", "data"),
             ha="right",
@@ -188,4 +190,3 @@ def _draw_bland_altman(ax: Axes, pair: PairedValues, data: BlandAltmanData) -> N
             fontsize=8,
             color=MUTED,
         )
-    ax.set(xlabel="mean of the two scores", ylabel="difference", title="Bland–Altman")

@@ -106,9 +106,10 @@ def chart_style() -> Iterator[None]:
 
 
 @contextmanager
-def plate_style() -> Iterator[None]:
-    """Draw films and maps inside this block."""
-    with _settings(_SETTINGS | _PLATE_SETTINGS):
+def plate_style(*, letters: float = 1.0) -> Iterator[None]:
+    """Draw films and maps inside this block; ``letters`` enlarges them on wide plates."""
+    sizes = {name: letters * _PLATE_SETTINGS[name] for name in ("font.size", "axes.titlesize")}  # type: ignore[operator]
+    with _settings(_SETTINGS | _PLATE_SETTINGS | sizes):
         yield
 
 
@@ -138,7 +139,7 @@ def stamp_chart(drawing: Drawing, *, simulated: bool) -> None:
         )
 
 
-def stamp_film(ax: Axes, *, simulated: bool, generated: bool = False) -> None:
+def stamp_film(ax: Axes, *, simulated: bool, generated: bool = False, letters: float = 1.0) -> None:
     """Write into the film that it is simulated or generated, or both."""
     words = [SIMULATED] * simulated + [GENERATED] * generated
     if words:
@@ -149,7 +150,7 @@ def stamp_film(ax: Axes, *, simulated: bool, generated: bool = False) -> None:
             transform=ax.transAxes,
             ha="center",
             va="bottom",
-            fontsize=5.5,
+            fontsize=5.5 * letters,
             linespacing=1.15,
             color="#ffffff",
             bbox={"facecolor": "#000000", "alpha": 0.62, "edgecolor": "none", "pad": 1.4},

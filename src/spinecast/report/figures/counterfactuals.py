@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from spinecast.report.figures.agreement import draw_limits
 from spinecast.report.figures.canvas import (
     BLUE,
     INK,
@@ -23,6 +24,10 @@ from spinecast.report.figures.strips import Panel, draw_panels, strip_caption
 from spinecast.report.goods import AgeSweep, ForetoldValues, Numbers
 from spinecast.report.parts import Figure
 
+_LIMITS = (
+    " Last row (Bland–Altman): solid line bias with its 95 % interval, dashed lines 95 % limits of "
+    "agreement."
+)
 _SIZE = 12
 _MANY_POINTS = 1500  # beyond this, points are embedded as pixels
 
@@ -66,11 +71,14 @@ def draw_foretold(values: Sequence[ForetoldValues], *, simulated: bool) -> Figur
         Stamp the picture.
     """
     with chart_style():
-        drawing = new_drawing(2.3 * len(values), 4.7)
-        axes = drawing.subplots(2, len(values), squeeze=False)
+        rows = 3 if all(each.bland_altman is not None for each in values) else 2
+        drawing = new_drawing(2.3 * len(values), 2.35 * rows)
+        axes = drawing.subplots(rows, len(values), squeeze=False)
         for column, each in zip(axes.T, values, strict=True):
             _draw_level(column[0], each)
             _draw_change(column[1], each)
+            if rows > 2:
+                _draw_differences(column[2], each)
         axes[0, 0].legend(loc="lower right", fontsize=8, handletextpad=0.2)
         stamp_chart(drawing, simulated=simulated)
         content = as_svg(drawing)
@@ -85,7 +93,8 @@ def draw_foretold(values: Sequence[ForetoldValues], *, simulated: bool) -> Figur
         f"people. {words}",
         caption=f"{len(values[0].baseline):,} people. Above: the value at the later scan; "
         "“no change” (orange) is the baseline value. Below: the change since baseline; no change "
-        "is the level line at 0, perfect the slope. Both axes of a panel have one scale.",
+        "is the level line at 0, perfect the slope; both axes of a panel have one scale."
+        + (_LIMITS if rows > 2 else ""),
     )
 
 
@@ -145,6 +154,16 @@ def _draw_change(ax: Axes, each: ForetoldValues) -> None:
     _points(ax, measured, predicted, colour=BLUE, label="predicted")
     ax.set(xlabel="measured change", ylabel="predicted change")
     ax.set_title(each.change_words, fontsize=8, fontweight="normal")
+
+
+def _draw_differences(ax: Axes, each: ForetoldValues) -> None:
+    if each.bland_altman is None:
+        return
+    mean = (each.follow_up + each.predicted) / 2
+    _points(ax, mean, each.predicted - each.follow_up, colour=BLUE, label="predicted")
+    reach = each.bland_altman.upper - each.bland_altman.lower
+    draw_limits(ax, each.bland_altman, decimals=2 if reach > 0.5 else 3)
+    ax.set(xlabel="mean of both", ylabel="predicted − measured")
 
 
 def _points(ax: Axes, x: Numbers, y: Numbers, *, colour: str, label: str) -> None:

@@ -56,7 +56,9 @@ def draw_flow(
         _draw_splits(ax, splits, y=-len(steps) * _STEP)
         stamp_chart(drawing, simulated=simulated)
         content = as_svg(drawing)
-    return Figure(content, alt=_words(steps, splits), caption="People and films after each step.")
+    return Figure(
+        content, alt=_words(steps, splits), caption=f"People and {steps[0].thing}s after each step."
+    )
 
 
 def _draw_step(ax: Axes, steps: Sequence[FlowStep], position: int) -> None:
@@ -75,7 +77,7 @@ def _draw_loss(ax: Axes, before: FlowStep, after: FlowStep, *, y: float) -> None
     _arrow(ax, (0.2 + _WIDTH / 2, y), (_ASIDE + 0.05, y))
     label = "\n".join(textwrap.wrap(after.label, 58, max_lines=2, placeholder=" …"))
     ax.text(_ASIDE + 0.2, y + 0.02, label, va="bottom", fontsize=9, color=INK)
-    loss = f"− {_plural(people, 'person', 'people')}, {_plural(images, 'film', 'films')}"
+    loss = f"− {_plural(people, 'person', 'people')}, {_things(images, after)}"
     ax.text(_ASIDE + 0.2, y - 0.04, loss, va="top", fontsize=8.5, color=MUTED)
 
 
@@ -134,9 +136,11 @@ def _arrow(
 
 
 def _counts(step: FlowStep) -> str:
-    return (
-        f"{_plural(step.n_people, 'person', 'people')} · {_plural(step.n_images, 'film', 'films')}"
-    )
+    return f"{_plural(step.n_people, 'person', 'people')} · {_things(step.n_images, step)}"
+
+
+def _things(count: int, step: FlowStep) -> str:
+    return _plural(count, step.thing, f"{step.thing}s")
 
 
 def _plural(count: int, one: str, many: str) -> str:

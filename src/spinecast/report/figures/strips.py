@@ -6,6 +6,7 @@ import math
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -27,6 +28,7 @@ from spinecast.report.parts import Figure
 
 _DPI = 160
 _HEIGHT = 1.95  # inches of one film
+_READABLE = 8.7  # inches of a plate that is shown in its own size
 _LETTERS = 10  # bold letters of a title that fit into an inch
 _UNDATED = "next film"
 _TALLEST = 320  # pixels; larger films are averaged down before they are embedded
@@ -95,14 +97,16 @@ def draw_panels(
     limit = _common_limit([p.difference for p in panels])
     top = _largest([p.spread for p in panels])
     rows = 3 if any(p.spread is not None for p in panels) else 2
-    with plate_style():
-        drawing, axes = _plate(rows, [p.pixels for p in panels], title=title)
+    letters = max(1.0, _width_of([p.pixels for p in panels])[1] / _READABLE)
+    stamp = partial(stamp_film, simulated=simulated, letters=letters)
+    with plate_style(letters=letters):
+        drawing, axes = _plate(rows, [p.pixels for p in panels], title=title, letters=letters)
         for panel, column in zip(panels, axes.T, strict=True):
             _show_film(column[0], panel.pixels, title=panel.title)
-            stamp_film(column[0], simulated=simulated, generated=panel.generated)
+            stamp(column[0], generated=panel.generated)
             _show_change(column[1], panel, limit=limit, against=against)
             if panel.difference is not None:
-                stamp_film(column[1], simulated=simulated, generated=False)
+                stamp(column[1], generated=False)
             if rows > 2:
                 _show_spread(column[2], panel, top=top)
         _scale_bar(drawing, axes[1], limit=limit)
@@ -214,17 +218,24 @@ def _largest(spreads: Sequence[Pixels | None]) -> float:
     return max(float(np.nanquantile(np.concatenate(known), 0.995)), 1e-3) if known else 1.0
 
 
-def _plate(rows: int, films: Sequence[Pixels | None], *, title: str) -> tuple[Drawing, np.ndarray]:
+def _width_of(films: Sequence[Pixels | None]) -> tuple[float, float]:
+    """Return the width in inches of one film, and of a plate of all side by side."""
     shape = next(f.shape for f in films if f is not None)
     width = max(_HEIGHT * shape[1] / shape[0], 0.9)
-    wide = len(films) * (width + 0.12) + 0.7
-    lines = textwrap.wrap(title, max(int(wide * _LETTERS), 8))
-    high = rows * (_HEIGHT + 0.28) + 0.12 + 0.2 * len(lines)
+    return width, len(films) * (width + 0.12) + 0.7
+
+
+def _plate(
+    rows: int, films: Sequence[Pixels | None], *, title: str, letters: float = 1.0
+) -> tuple[Drawing, np.ndarray]:
+    _, wide = _width_of(films)
+    lines = textwrap.wrap(title, max(int(wide * _LETTERS / letters), 8))
+    high = rows * (_HEIGHT + 0.28 * letters) + 0.12 + 0.2 * letters * len(lines)
     drawing = Drawing(figsize=(wide, high), layout="constrained")
     axes = drawing.subplots(rows, len(films), squeeze=False)
     if lines:
         words = "\n".join(lines)
-        drawing.suptitle(words, fontsize=10, fontweight="bold", x=0.012, ha="left")
+        drawing.suptitle(words, fontsize=10 * letters, fontweight="bold", x=0.012, ha="left")
     return drawing, axes
 
 
@@ -247,7 +258,6 @@ def _show_change(ax: Axes, panel: Panel, *, limit: float, against: str) -> None:
             va="center",
             transform=ax.transAxes,
             color=PLATE_MUTED,
-            fontsize=8,
         )
         return
     shown = shrink(panel.difference)

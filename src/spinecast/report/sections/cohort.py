@@ -40,10 +40,10 @@ def flow_section(
     """
     frame = pd.DataFrame(
         [(s.label, write_count(s.n_people), write_count(s.n_images)) for s in [*steps, *splits]],
-        columns=["step", "people", "films"],
+        columns=["step", "people", f"{steps[0].thing}s"],
     )
     return Section(
-        title="Flow of people and films",
+        title=f"Flow of people and {steps[0].thing}s",
         anchor="flow",
         group=_GROUP,
         figures=(draw_flow(steps, simulated=simulated, splits=splits),),
