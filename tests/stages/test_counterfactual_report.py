@@ -77,6 +77,10 @@ def test_the_page_asks_nobody_for_anything_and_every_picture_has_words(run, page
 
 def test_counts_add_up_on_the_page(run):
     assert "The counts add up." in words_of(run, "quarantine")
+    flow = read_json(run.path / "flow.json")
+    assert f"Scans: given {flow['given_images']:,}" in words_of(run, "quarantine")
+    assert "Flow of people and scans" in words_of(run, "flow")
+    assert "film" not in words_of(run, "flow").lower()
 
 
 def test_the_graph_stands_beside_the_published_weights(run):

@@ -17,8 +17,7 @@ from spinecast.files import write_bytes, write_json, write_table, write_text
 from spinecast.report import Section, render_page
 from spinecast.report.checklists import COUNTERFACTUAL_ANSWERS
 from spinecast.report.published import LIMITS_DXA
-from spinecast.report.sections import checklist_section, limits_section
-from spinecast.report.sections.causal import published_dxa_section
+from spinecast.report.sections import checklist_section, limits_section, published_dxa_section
 from spinecast.run import RunFolder, StageContext, settings_from_dict
 from spinecast.stages import report_causal, report_cohort, report_counterfactuals, report_trust
 from spinecast.stages.counterfactual_headline import headline_lines

@@ -15,10 +15,10 @@ from spinecast.counterfactuals.spine_graph import PUBLISHED_WEIGHTS
 from spinecast.report.digits import MISSING, write_interval, write_number, write_p
 from spinecast.report.goods import Estimate, GraphArrow, GraphData
 from spinecast.report.parts import Section, Table
-from spinecast.report.sections import recovery_section
-from spinecast.report.sections.causal import (
+from spinecast.report.sections import (
     discovery_section,
     graph_section,
+    recovery_section,
     training_section,
 )
 from spinecast.report.tables import frame_table

@@ -10,7 +10,7 @@ import pandas as pd
 from spinecast.report.digits import MISSING, write_interval, write_number
 from spinecast.report.goods import AgeSweep, BlandAltmanData, Estimate, ForestRow, ForetoldValues
 from spinecast.report.parts import Section, Table
-from spinecast.report.sections.causal import (
+from spinecast.report.sections import (
     axioms_section,
     follow_up_images_section,
     foretold_section,

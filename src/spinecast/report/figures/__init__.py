@@ -5,6 +5,12 @@ from spinecast.report.figures.agreement import (
     draw_calibration,
     draw_paired_scatter,
 )
+from spinecast.report.figures.causal_graph import draw_causal_graph
+from spinecast.report.figures.counterfactuals import (
+    draw_age_sweep,
+    draw_foretold,
+    draw_histories,
+)
 from spinecast.report.figures.discrimination import (
     draw_auroc_over_time,
     draw_decision_curve,
@@ -25,16 +31,20 @@ from spinecast.report.figures.strips import draw_draws, draw_neighbours, draw_st
 from spinecast.report.figures.survival import draw_forest, draw_survival
 
 __all__ = [
+    "draw_age_sweep",
     "draw_agreement",
     "draw_attribution",
     "draw_auroc_over_time",
     "draw_boxes",
     "draw_calibration",
+    "draw_causal_graph",
     "draw_decision_curve",
     "draw_draws",
     "draw_feature_maps",
     "draw_flow",
     "draw_forest",
+    "draw_foretold",
+    "draw_histories",
     "draw_intervals",
     "draw_neighbours",
     "draw_paired_scatter",
