@@ -161,7 +161,7 @@ def finished(tmp_path, monkeypatch, goods) -> RunFolder:
     folder = tmp_path / "run"
     write_text(folder / "study.toml", 'study = "counterfactual-dxa"\n')
     for number, name in enumerate(("images", "mechanisms", "image_models", "judges"), start=2):
-        (folder / f"{number:02d}-{name}").mkdir()
+        write_text(folder / f"{number:02d}-{name}" / "stage.json", '{"fingerprint": "of this run"}')
     monkeypatch.setattr(counterfactual_command, "open_goods", lambda _: goods)
     known = SimpleNamespace(simulated=True)
     monkeypatch.setattr(counterfactual_command, "read_cohort", lambda _: known)
