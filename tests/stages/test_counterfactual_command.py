@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from types import SimpleNamespace
 
+import shutil
 import numpy as np
 import pandas as pd
 import pytest
@@ -195,6 +196,6 @@ def test_names_and_levels_that_are_markup_stay_text_on_the_page(goods):
 
 
 def test_a_run_that_is_not_finished_names_the_stage(finished, tmp_path):
-    (finished.path / "05-judges").rmdir()
+    shutil.rmtree(finished.path / "05-judges")
     with pytest.raises(SpinecastError, match=r"SC-703.*judges"):
         answer_person(finished, tmp_path / "o", do=["age=75"], person="P00050")
