@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from types import SimpleNamespace
 
-import shutil
 import numpy as np
 import pandas as pd
 import pytest
