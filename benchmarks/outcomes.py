@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import os
 import resource
 import statistics
 import time
@@ -203,6 +204,8 @@ def _measure(name: str, who: str, n: int, results: multiprocessing.Queue) -> Non
 
 def measured(name: str, who: str, n: int) -> tuple[float, float] | None:
     """Return CPU seconds and MiB, None where the work failed."""
+    # one core: read where the new process loads numpy
+    os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", NUMBA_NUM_THREADS="1")
     context = multiprocessing.get_context("spawn")
     results: multiprocessing.Queue = context.Queue()
     process = context.Process(target=_measure, args=(name, who, n, results))

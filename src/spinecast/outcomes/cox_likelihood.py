@@ -22,7 +22,7 @@ BLOCK = 8_192
 
 def blocks(people: int) -> Iterator[slice]:
     """Cut ``people`` rows into slices of at most BLOCK."""
-    return (slice(first, first + BLOCK) for first in range(0, people, BLOCK))
+    return (slice(first, min(first + BLOCK, people)) for first in range(0, people, BLOCK))
 
 
 @dataclass(frozen=True)
@@ -148,14 +148,18 @@ class RiskSets:
         )
 
     def lived_through(self, per_group: FloatArray) -> FloatArray:
-        """Sum ``per_group`` (g,) or (g, k) over the groups in which each person was at risk."""
-        zero = np.zeros((1, *per_group.shape[1:]))
-        running = np.concatenate([zero, np.cumsum(per_group, axis=0)])
-        total = np.empty((self.order.size, *per_group.shape[1:]))
-        for people in blocks(self.order.size):
-            total[people] = running[self.end_group[people]]
-            total[people] -= running[self.first_group[people]]
+        """Sum ``per_group`` (g,) over the groups in which each person was at risk, shape (n,)."""
+        running = np.append(0.0, np.cumsum(per_group))
+        total: FloatArray = running[self.end_group] - running[self.first_group]
         return total
+
+    def lived_through_blocks(self, per_group: FloatArray) -> Iterator[tuple[slice, FloatArray]]:
+        """Give the same sums of ``per_group`` (g, k) for some people at a time."""
+        running = _running(per_group)
+        for people in blocks(self.order.size):
+            total = running[self.end_group[people]]
+            total -= running[self.first_group[people]]
+            yield people, total
 
 
 @dataclass(frozen=True)
@@ -235,14 +239,14 @@ def build_risk_sets(
 def _standardised(x: FloatArray, order: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return means and spreads (p,), and the sorted columns with mean 0 and spread 1 (n, p)."""
     mean = x.mean(axis=0)
-    z = x[order]
     square = np.zeros_like(mean)
-    for people in blocks(len(z)):
-        z[people] -= mean
-        square += np.einsum("ij,ij->j", z[people], z[people])
-    scale = np.sqrt(square / len(z))
-    for people in blocks(len(z)):
-        z[people] /= scale
+    for people in blocks(len(x)):
+        away = x[people] - mean
+        square += np.einsum("ij,ij->j", away, away)
+    scale = np.sqrt(square / len(x))
+    z = np.empty_like(x)
+    for people in blocks(len(x)):
+        z[people] = (x[order[people]] - mean) / scale
     return mean, scale, z
 
 
@@ -315,6 +319,11 @@ def _information(
     burden = sets.lived_through(sets.term_sums(hazard))
     burden[sets.dying] -= sets.term_sums(hazard * sets.term_fraction)[sets.group]
     return _squares(sets.covariates, risk * burden) - _squares(mean, weight)
+
+
+def _running(values: FloatArray) -> FloatArray:
+    """Return sums of the first 0, 1, ... rows of ``values`` (g, k), shape (g + 1, k)."""
+    return np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0)])
 
 
 def _squares(x: FloatArray, weight: FloatArray) -> FloatArray:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from scipy import stats
 
-from spinecast.outcomes.cox_likelihood import Likelihood, RiskSets, blocks
+from spinecast.outcomes.cox_likelihood import Likelihood, RiskSets
 from spinecast.outcomes.inputs import FloatArray
 
 
@@ -15,20 +17,32 @@ def score_residuals(sets: RiskSets, fitted: Likelihood) -> FloatArray:
     The infinitesimal jackknife: times the inverse information it is the
     person's influence on the coefficients (weights not yet multiplied in).
     """
-    dying, group = sets.dying, sets.group
+    residual = np.empty_like(sets.covariates)
+    for people, rows in score_blocks(sets, fitted):
+        residual[people] = rows
+    return residual
+
+
+def score_blocks(sets: RiskSets, fitted: Likelihood) -> Iterator[tuple[slice, FloatArray]]:
+    """Give the score residuals of some sorted people at a time, so that all are never held."""
     hazard, mean, fraction = fitted.term_hazard, fitted.term_mean, sets.term_fraction
     total = sets.lived_through(sets.term_sums(hazard))
-    residual = sets.lived_through(sets.term_sums(hazard[:, None] * mean))
+    pulled = sets.lived_through_blocks(sets.term_sums(hazard[:, None] * mean))
+    at_death = _mean_at_death(sets, fitted)
     if fraction.any():
         # Deaths leave their own risk set by fractions (Efron).
         spared = hazard * fraction
-        total[dying] -= sets.term_sums(spared)[group]
-        residual[dying] -= sets.term_sums(spared[:, None] * mean)[group]
-    for rows in blocks(len(residual)):
-        residual[rows] -= sets.covariates[rows] * total[rows, None]
-        residual[rows] *= fitted.relative_hazard[rows, None]
-    residual[dying] += schoenfeld_residuals(sets, fitted)
-    return residual
+        total[sets.dying] -= sets.term_sums(spared)[sets.group]
+        own = fitted.relative_hazard[sets.dying, None]
+        at_death += own * sets.term_sums(spared[:, None] * mean)[sets.group]
+    died = np.cumsum(sets.event)
+    for people, means in pulled:
+        rows = means - sets.covariates[people] * total[people, None]
+        rows *= fitted.relative_hazard[people, None]
+        deaths = slice(died[people.start] - sets.event[people.start], died[people.stop - 1])
+        dying = sets.dying[deaths]
+        rows[dying - people.start] += sets.covariates[dying] - at_death[deaths]
+        yield people, rows
 
 
 def schoenfeld_residuals(sets: RiskSets, fitted: Likelihood) -> FloatArray:

@@ -18,7 +18,12 @@ from spinecast.outcomes.cox_likelihood import (
     evaluate,
     weighted_information,
 )
-from spinecast.outcomes.cox_residuals import scaled_time, schoenfeld_residuals, score_residuals
+from spinecast.outcomes.cox_residuals import (
+    scaled_time,
+    schoenfeld_residuals,
+    score_blocks,
+    score_residuals,
+)
 from spinecast.outcomes.inputs import (
     FloatArray,
     IntArray,
@@ -292,9 +297,7 @@ def _fit(setting: _Setting) -> CoxFit:
     scale = sets.scale
     top = maximise(partial(evaluate, sets), np.zeros(scale.size), setting.names)
     beta, model, null, fitted = top.coefficients, top.inverse, top.start, top.here
-    residuals = score_residuals(sets, fitted)
-    residuals *= sets.weight[:, None]
-    robust = model @ covariance(residuals, None if cluster is None else cluster[sets.order]) @ model
+    robust = model @ _spread_of_scores(sets, fitted, cluster) @ model
     used = model if cluster is None else robust
     pull = null.gradient
     score_statistic = float(pull @ inverse_information(null.information, setting.names) @ pull)
@@ -319,6 +322,18 @@ def _fit(setting: _Setting) -> CoxFit:
         strata=setting.strata[1],
         _data=data,
     )
+
+
+def _spread_of_scores(sets: RiskSets, fitted: Likelihood, cluster: IntArray | None) -> FloatArray:
+    """Return the summed squares (p, p) of weighted score residuals, within clusters if given."""
+    if cluster is not None:
+        weighted = score_residuals(sets, fitted) * sets.weight[:, None]
+        return covariance(weighted, cluster[sets.order])
+    total = np.zeros((sets.scale.size, sets.scale.size))
+    for people, rows in score_blocks(sets, fitted):
+        weighted = rows * sets.weight[people, None]
+        total += weighted.T @ weighted
+    return total
 
 
 def _pooled_curve(setting: _Setting) -> tuple[FloatArray, FloatArray]:

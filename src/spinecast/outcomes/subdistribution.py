@@ -7,6 +7,7 @@ person lives through change.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any
@@ -114,8 +115,15 @@ class _LingeringRiskSets(RiskSets):
 
     def lived_through(self, per_group: FloatArray) -> FloatArray:
         total = super().lived_through(per_group)
-        total[self.dead] += _scale(self.dead_weight, self.after_death(per_group))
+        total[self.dead] += self.dead_weight * self.after_death(per_group[:, None])[:, 0]
         return total
+
+    def lived_through_blocks(self, per_group: FloatArray) -> Iterator[tuple[slice, FloatArray]]:
+        lingered = self.dead_weight[:, None] * self.after_death(per_group)
+        for people, total in super().lived_through_blocks(per_group):
+            those = slice(*np.searchsorted(self.dead, (people.start, people.stop)))
+            total[self.dead[those] - people.start] += lingered[those]
+            yield people, total
 
     def after_death(self, per_group: FloatArray) -> FloatArray:
         """Sum G(t-) times ``per_group`` over the groups after each death."""
