@@ -5,7 +5,13 @@ import pandas as pd
 import pytest
 
 from spinecast.errors import SpinecastError
-from spinecast.outcomes import cox, cumulative_incidence, fine_gray, subdistribution
+from spinecast.outcomes import (
+    cox,
+    cox_likelihood,
+    cumulative_incidence,
+    fine_gray,
+    subdistribution,
+)
 from spinecast.outcomes.censoring import censoring_curve
 from spinecast.outcomes.cox_likelihood import evaluate
 from spinecast.outcomes.inputs import survival_columns
@@ -132,3 +138,15 @@ def test_degenerate_input_raises_its_code(code, change):
     arguments = {"duration": s.duration, "event": s.event, "covariates": s.risk, **change}
     with pytest.raises(SpinecastError, match=code):
         fine_gray(**arguments)
+
+
+@pytest.mark.parametrize("fit", [cox, fine_gray])
+@pytest.mark.parametrize("ties", ["efron", "breslow"])
+def test_people_worked_on_in_blocks_give_what_all_at_once_give(fit, ties, monkeypatch):
+    s = simulate(300, 5, tied=True, deaths=True)
+    x = np.column_stack([s.risk, s.other])
+    whole = fit(s.duration, s.event, x, ties=ties)
+    monkeypatch.setattr(cox_likelihood, "BLOCK", 7)
+    parts = fit(s.duration, s.event, x, ties=ties)
+    for name in ("coef", "standard_error", "robust_se"):
+        np.testing.assert_allclose(parts.coefficients[name], whole.coefficients[name], rtol=1e-10)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -103,11 +103,16 @@ class _LingeringRiskSets(RiskSets):
     dead_before: IntArray
     remaining: FloatArray
 
+    @cached_property
+    def lingering(self) -> Joining:
+        """The dead by time of death, and how many died before each group."""
+        return Joining.of(self.dead, self.dead_before)
+
     def moments_before(self, risk: FloatArray) -> FloatArray:
         """Sum ``risk`` (n,) and risk times covariates over those who died before each group."""
         weighted = np.zeros_like(risk)
         weighted[self.dead] = self.dead_weight * risk[self.dead]
-        (moments,) = Joining.of(self.dead, self.dead_before).moments(self.covariates, weighted)
+        (moments,) = self.lingering.moments(self.covariates, weighted)
         return moments
 
     def risk_moments(self, risk: FloatArray) -> FloatArray:
