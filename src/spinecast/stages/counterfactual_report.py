@@ -13,18 +13,18 @@ from typing import Any
 
 import pandas as pd
 
-from spinecast.files import write_bytes, write_json, write_table, write_text
+from spinecast.files import write_json, write_table, write_text
 from spinecast.report import Section, render_page
 from spinecast.report.checklists import COUNTERFACTUAL_ANSWERS
 from spinecast.report.published import LIMITS_DXA
 from spinecast.report.sections import checklist_section, limits_section, published_dxa_section
-from spinecast.run import RunFolder, StageContext, settings_from_dict
+from spinecast.run import RunFolder, StageContext
 from spinecast.stages import report_causal, report_cohort, report_counterfactuals, report_trust
 from spinecast.stages.counterfactual_headline import headline_lines
 from spinecast.stages.counterfactual_run import SavedCounterfactuals
 from spinecast.stages.counterfactual_settings import CounterfactualSettings
 from spinecast.stages.headline_lines import Line, headline_json
-from spinecast.stages.recovery import beside_truth, read_recovery
+from spinecast.stages.recovery import beside_truth
 from spinecast.stages.recovery_counterfactuals import CHAPTERS
 from spinecast.stages.report_assembly import (
     Part,
@@ -33,6 +33,7 @@ from spinecast.stages.report_assembly import (
     missing_section,
     page_meta,
     read_record,
+    write_again,
 )
 
 NEEDS = (
@@ -44,13 +45,6 @@ _SUBTITLE = (
     "What a person's scan would have shown, had age been another: study S1 (causal hierarchical "
     "VAE of spine DXA)."
 )
-#: What the stage writes, by its place at the top of the run folder.
-PUBLISHED = {
-    "estimates.csv": "estimates.csv",
-    "recovery.csv": "recovery.csv",
-    "headline.json": "headline.json",
-    "index.html": "report/index.html",
-}
 
 
 def make_report(context: StageContext) -> None:
@@ -65,35 +59,14 @@ def make_report(context: StageContext) -> None:
 
 
 def rebuild_report(run: RunFolder) -> Path:
-    """Build the page of a run again from its saved files; no model is loaded.
-
-    The truth is not asked again: the saved `recovery.csv` stands.
-
-    Returns
-    -------
-    Path
-        The page, at its published place.
-
-    Raises
-    ------
-    RunError
-        SC-703 where a stage that the page needs is not finished.
-    """
-    record = run.record
-    saved = SavedCounterfactuals(
-        {name: run.stage_path(name) for name in NEEDS},
-        settings_from_dict(CounterfactualSettings, record["settings"]),
-        record["source"],
-        record["seed"],
-        dict(record.get("options", {})),
+    """Build the page of a run again (see ``report_assembly.write_again``; raises SC-703)."""
+    saved = SavedCounterfactuals.of_run(run, NEEDS, CounterfactualSettings)
+    return write_again(
+        run,
+        lambda folder, comparison: write_report(
+            saved, comparison, folder=folder, record=run.record
+        ),
     )
-    with run.locked():
-        folder = run.stage_path("report")
-        comparison = read_recovery(folder / "recovery.csv")
-        write_report(saved, comparison, folder=folder, record=record)
-        for name, place in PUBLISHED.items():
-            write_bytes(run.path / place, (folder / name).read_bytes())
-    return run.path / PUBLISHED["index.html"]
 
 
 def write_report(

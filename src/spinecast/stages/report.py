@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from spinecast.files import write_bytes, write_json, write_table, write_text
+from spinecast.files import write_json, write_table, write_text
 from spinecast.report import Section, render_page
-from spinecast.run import RunFolder, StageContext, settings_from_dict
+from spinecast.run import RunFolder, StageContext
 from spinecast.stages import (
     report_cohort,
     report_models,
@@ -21,13 +21,14 @@ from spinecast.stages import (
     report_trust,
 )
 from spinecast.stages.headline import Line, headline_json, headline_lines
-from spinecast.stages.recovery import read_recovery, recover
+from spinecast.stages.recovery import recover
 from spinecast.stages.report_assembly import (
     collect,
     headline_card,
     missing_section,
     page_meta,
     read_record,
+    write_again,
 )
 from spinecast.stages.saved_run import SavedRun
 from spinecast.stages.settings import FollowUpSettings
@@ -35,13 +36,6 @@ from spinecast.stages.settings import FollowUpSettings
 NEEDS = (
     "cohort", "images", "generator", "scorers", "scores", "follow_up", "agreement", "risk",
 )  # fmt: skip
-#: What the stage writes, by its place at the top of the run folder.
-PUBLISHED = {
-    "estimates.csv": "estimates.csv",
-    "recovery.csv": "recovery.csv",
-    "headline.json": "headline.json",
-    "index.html": "report/index.html",
-}
 _SUBTITLE = (
     "A film, its drawn futures, the score of each, and who fractured: study S2 (Diff-X and "
     "VERTE-X)."
@@ -83,35 +77,14 @@ def make_report(context: StageContext) -> None:
 
 
 def rebuild_report(run: RunFolder) -> Path:
-    """Build the page of a run again from its saved files; no model is loaded.
-
-    The truth is not asked again: the saved `recovery.csv` stands.
-
-    Returns
-    -------
-    Path
-        The page, at its published place.
-
-    Raises
-    ------
-    RunError
-        SC-703 where a stage that the page needs is not finished.
-    """
-    record = run.record
-    saved = SavedRun(
-        {name: run.stage_path(name) for name in NEEDS},
-        settings_from_dict(FollowUpSettings, record["settings"]),
-        record["source"],
-        record["seed"],
-        dict(record.get("options", {})),
+    """Build the page of a run again (see ``report_assembly.write_again``; raises SC-703)."""
+    saved = SavedRun.of_run(run, NEEDS, FollowUpSettings)
+    return write_again(
+        run,
+        lambda folder, comparison: write_report(
+            saved, comparison, folder=folder, record=run.record
+        ),
     )
-    with run.locked():
-        folder = run.stage_path("report")
-        comparison = read_recovery(folder / "recovery.csv")
-        write_report(saved, comparison, folder=folder, record=record)
-        for name, place in PUBLISHED.items():
-            write_bytes(run.path / place, (folder / name).read_bytes())
-    return run.path / PUBLISHED["index.html"]
 
 
 def write_report(

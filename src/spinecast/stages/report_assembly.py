@@ -10,14 +10,50 @@ from typing import Any
 import pandas as pd
 
 from spinecast.errors import StatisticsError
-from spinecast.files import read_json
+from spinecast.files import read_json, write_bytes
 from spinecast.report import Section
 from spinecast.report.sections import headline_section
 from spinecast.report.tables import frame_table
+from spinecast.run import RunFolder
 from spinecast.stages.headline_lines import Line, page_rows
+from spinecast.stages.recovery import read_recovery
 from spinecast.stages.saved_stages import AbsentError, SavedStages
 
 Part = tuple[str, Callable[[], Section | list[Section]]]
+
+
+#: What a report stage writes, by its place at the top of the run folder.
+PUBLISHED = {
+    "estimates.csv": "estimates.csv",
+    "recovery.csv": "recovery.csv",
+    "headline.json": "headline.json",
+    "index.html": "report/index.html",
+}
+
+
+def write_again(run: RunFolder, write: Callable[[Path, pd.DataFrame], None]) -> Path:
+    """Build the page of a run again from its saved files; no model is loaded.
+
+    The truth is not asked again: the saved `recovery.csv` stands.
+
+    Parameters
+    ----------
+    run
+        With a finished report.
+    write
+        Writes tables and page into a folder, given the comparison with the truth.
+
+    Returns
+    -------
+    Path
+        The page, at its published place.
+    """
+    with run.locked():
+        folder = run.stage_path("report")
+        write(folder, read_recovery(folder / "recovery.csv"))
+        for name, place in PUBLISHED.items():
+            write_bytes(run.path / place, (folder / name).read_bytes())
+    return run.path / PUBLISHED["index.html"]
 
 
 def collect(parts: Iterable[Part]) -> tuple[list[Section], list[tuple[str, str]]]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from spinecast.cohort import Cohort
 from spinecast.cohort.visits import pair_images
 from spinecast.images.store import ImageStore
 from spinecast.report.goods import Estimate
+from spinecast.run import RunFolder, settings_from_dict
 from spinecast.stages.cohort import read_cohort, read_images
 from spinecast.stages.estimates import COLUMNS
 
@@ -45,6 +46,24 @@ class SavedStages:
     source: str
     seed: int
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of_run(cls, run: RunFolder, needs: Sequence[str], settings: type) -> Self:
+        """Open the stages ``needs`` of a run whose settings are of that class.
+
+        Raises
+        ------
+        RunError
+            SC-703 where one of them is not finished.
+        """
+        record = run.record
+        return cls(
+            {name: run.stage_path(name) for name in needs},
+            settings_from_dict(settings, record["settings"]),
+            record["source"],
+            record["seed"],
+            dict(record.get("options", {})),
+        )
 
     @property
     def top(self) -> Path:
