@@ -21,6 +21,7 @@ from tests.models.fitted_boxes import (
 from torch.nn import functional as F
 
 from spinecast.errors import CohortError, ModelError
+from spinecast.images.fidelity import middle_columns
 from spinecast.models import hvae_training
 from spinecast.models.fit_settings import FitSettings
 from spinecast.models.hvae import DEMO, PAPER, TwoLevelHVAE
@@ -45,7 +46,6 @@ from spinecast.models.hvae_training import (
     fit_image_model,
     image_model_loss,
     laplacian,
-    region,
 )
 from spinecast.models.image_model import repeat_rows
 
@@ -161,8 +161,8 @@ def test_noise_put_back_gives_the_image_and_follows_the_anatomy_where_asked():
 
 
 def test_the_middle_of_the_columns_is_the_region_of_interest():
-    assert region(192, 0.4) == slice(57, 134)
-    assert region(10, 1.0) == slice(0, 10)
+    assert middle_columns(192, 0.4) == slice(57, 134)
+    assert middle_columns(10, 1.0) == slice(0, 10)
     plane = torch.arange(6.0)[:, None] + 2 * torch.arange(6.0)
     assert float(laplacian(plane[None]).abs().max()) == 0
 

@@ -21,6 +21,7 @@ from spinecast.counterfactuals.judge import ParentJudge
 from spinecast.errors import SpinecastError
 from spinecast.files import write_bytes
 from spinecast.images import Image, Preparation, prepare_radiograph
+from spinecast.images.fidelity import middle_columns
 from spinecast.run import RunFolder, StageContext, run_study
 from spinecast.run.settings import fingerprint, settings_from_dict, settings_to_dict, to_toml
 from spinecast.run.study import RunRequest
@@ -45,7 +46,6 @@ from spinecast.stages.recovery_rows import Recovered
 from spinecast.stages.scans import (
     follow_up_scans,
     make_scans,
-    middle_columns,
     read_scans,
     short_name,
     study_graph,

@@ -192,6 +192,14 @@ def _found(names: list[str]) -> str:
     return "columns " + (", ".join(map(repr, names)) or "none")
 
 
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return what a map file says; SC-317 where it is not TOML."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as cause:
+        raise error("SC-317", expected="a TOML file", got=str(cause), where=str(path)) from None
+
+
 def read_column_map(path: Path) -> ColumnMap:
     """Read a map file.
 
@@ -200,10 +208,7 @@ def read_column_map(path: Path) -> ColumnMap:
     CohortError
         SC-317 where it is not TOML, or has unknown sections, terms, units or shapes.
     """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as cause:
-        raise error("SC-317", expected="a TOML file", got=str(cause), where=str(path)) from None
+    content = read_toml(path)
     for section in content:
         _check_known(section, _SECTIONS, what="section", where=path.name)
     dates = _section(content, "dates", path)

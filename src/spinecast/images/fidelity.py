@@ -134,6 +134,13 @@ def ms_ssim(a: NDArray[Any], b: NDArray[Any]) -> Scores:
     return product
 
 
+def middle_columns(columns: int, share: float) -> slice:
+    """Return the region of interest: the middle ``share`` of so many columns."""
+    width = max(1, round(columns * share))
+    start = (columns - width) // 2
+    return slice(start, start + width)
+
+
 def scales(shape: tuple[int, ...]) -> int:
     """Return how many scales MS-SSIM uses for images of (rows, columns).
 

@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from spinecast.errors import error
+from spinecast.images.fidelity import middle_columns
 from spinecast.models.fit import Batch, FitResult, FitSettings, fit, index_batches
 from spinecast.models.hvae_layers import (
     Inferred,
@@ -225,13 +226,6 @@ def laplacian(images: torch.Tensor) -> torch.Tensor:
     return around - 4 * middle
 
 
-def region(columns: int, share: float) -> slice:
-    """Return the middle ``share`` of so many columns."""
-    width = max(1, round(columns * share))
-    start = (columns - width) // 2
-    return slice(start, start + width)
-
-
 def _region_terms(
     training: HVAETraining, images: torch.Tensor, mean: torch.Tensor, *, warm: float
 ) -> torch.Tensor:
@@ -240,7 +234,7 @@ def _region_terms(
         total = total + training.laplacian * F.l1_loss(laplacian(mean), laplacian(images))
     if not (training.roi_charbonnier or training.roi_laplacian):
         return total
-    columns = region(images.shape[2], training.roi_columns)
+    columns = middle_columns(images.shape[2], training.roi_columns)
     inside, drawn = images[:, :, columns], mean[:, :, columns]
     smooth = ((inside - drawn).square() + 1e-6).sqrt().mean()
     edges = F.l1_loss(laplacian(drawn), laplacian(inside))
@@ -342,5 +336,4 @@ __all__ = [
     "fit_image_model",
     "image_model_loss",
     "laplacian",
-    "region",
 ]

@@ -120,7 +120,7 @@ class _LingeringRiskSets(RiskSets):
 
     def lived_through(self, per_group: FloatArray) -> FloatArray:
         total = super().lived_through(per_group)
-        total[self.dead] += self.dead_weight * self.after_death(per_group[:, None])[:, 0]
+        total[self.dead] += self.dead_weight * self.after_death(per_group)
         return total
 
     def lived_through_blocks(self, per_group: FloatArray) -> Iterator[tuple[slice, FloatArray]]:

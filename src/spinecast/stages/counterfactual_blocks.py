@@ -13,13 +13,13 @@ from spinecast.counterfactuals.answer import parent_values
 from spinecast.counterfactuals.axioms import Examination
 from spinecast.counterfactuals.row_codes import Setting
 from spinecast.files import write_table
-from spinecast.images.fidelity import psnr, ssim
+from spinecast.images.fidelity import middle_columns, psnr, ssim
 from spinecast.models.device import best_device, taking_turns
 from spinecast.seeds import generator, integer
 from spinecast.stages.arrays import write_arrays
 from spinecast.stages.counterfactual_goods import Folders, Goods, open_goods
 from spinecast.stages.counterfactual_settings import JudgingSettings
-from spinecast.stages.scans import TIME, middle_columns
+from spinecast.stages.scans import TIME
 
 #: Ends of the interval that particles give.
 INTERVAL = (0.025, 0.975)

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from spinecast.files import read_json
+from spinecast.images.fidelity import middle_columns
 from spinecast.stages.counterfactual_run import BACKBONES, SavedCounterfactuals, suffix_of
 from spinecast.stages.estimates import mean_interval, person_bootstrap
 from spinecast.stages.morphometry_agreement import (
@@ -30,7 +31,7 @@ from spinecast.stages.recovery_oracle import (
 )
 from spinecast.stages.recovery_rows import Recovered
 from spinecast.stages.saved_stages import AbsentError, as_unit
-from spinecast.stages.scans import middle_columns, short_name
+from spinecast.stages.scans import short_name
 
 RESAMPLES = 200
 #: Coverage that an interval of 95 % promises.

@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 
 from spinecast.files import read_json
+from spinecast.images.fidelity import middle_columns
 from spinecast.stages.counterfactual_run import BACKBONES, SavedCounterfactuals
 from spinecast.stages.recovery_films import true_film
 from spinecast.stages.saved_stages import AbsentError
-from spinecast.stages.scans import TIME, middle_columns
+from spinecast.stages.scans import TIME
 
 #: Fewer images say it; drawing is dear.
 MOST_IMAGES = 60

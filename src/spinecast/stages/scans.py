@@ -136,13 +136,6 @@ def foretold(graph: CausalGraph) -> list[str]:
     return [n for n in graph.image_parents if n in later and not graph[n].discrete]
 
 
-def middle_columns(columns: int, share: float) -> slice:
-    """Return the region of interest: the middle ``share`` of so many columns."""
-    width = max(1, round(columns * share))
-    start = (columns - width) // 2
-    return slice(start, start + width)
-
-
 def short_name(variable: str) -> str:
     """Return how a variable is called in names of estimates: ``width``, ``bmd``."""
     return variable.removeprefix("lumbar_").removesuffix("_spine")

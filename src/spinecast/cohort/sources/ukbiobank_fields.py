@@ -7,14 +7,13 @@ Numbers, titles and units are those of the public data dictionary of the showcas
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from spinecast.cohort.column_map import did_you_mean
+from spinecast.cohort.column_map import did_you_mean, read_toml
 from spinecast.errors import error
 from spinecast.tables import TABLES
 from spinecast.terms import TERMS
@@ -174,10 +173,7 @@ def read_field_map(path: Path) -> FieldMap:
     CohortError
         SC-317 where it is not TOML, or has unknown keys, terms, units or shapes.
     """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as cause:
-        raise error("SC-317", expected="a TOML file", got=str(cause), where=str(path)) from None
+    content = read_toml(path)
     _check_among(content, _KEYS, what="a key", where=path.name)
     given = {term: _numbers(value, term, path) for term, value in _table(content, "fields", path)}
     _check_among(given, _mappable(), what="a term", where=path.name)
