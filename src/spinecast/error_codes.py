@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from spinecast.biobank_codes import BIOBANK_CODES
 from spinecast.causal_codes import CAUSAL_CODES
+from spinecast.genetic_codes import GENETIC_CODES
 
 
 @dataclass(frozen=True)
@@ -390,4 +391,5 @@ CODES: dict[str, Explanation] = {
     ),
 }
 
-CODES |= {code: Explanation(*texts) for code, texts in (CAUSAL_CODES | BIOBANK_CODES).items()}
+_OTHERS = CAUSAL_CODES | BIOBANK_CODES | GENETIC_CODES
+CODES |= {code: Explanation(*texts) for code, texts in _OTHERS.items()}

@@ -1,0 +1,1 @@
+"""Genetics: from genotypes and traits to loci (no torch)."""
