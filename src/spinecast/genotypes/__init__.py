@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from spinecast.genotypes.blocks import GenotypeBlock, GenotypeBlocks
     from spinecast.genotypes.genotypes import Genotypes
     from spinecast.genotypes.opening import open_genotypes
-    from spinecast.genotypes.writing import write_bed
+    from spinecast.genotypes.writing import write_bed, write_bgen, write_pgen
 
 _HOMES = {
     "GenotypeBlock": "blocks",
@@ -18,6 +18,8 @@ _HOMES = {
     "Genotypes": "genotypes",
     "open_genotypes": "opening",
     "write_bed": "writing",
+    "write_bgen": "writing",
+    "write_pgen": "writing",
 }
 
 __all__ = [
@@ -26,6 +28,8 @@ __all__ = [
     "Genotypes",
     "open_genotypes",
     "write_bed",
+    "write_bgen",
+    "write_pgen",
 ]
 
 

@@ -8,12 +8,22 @@ from pathlib import Path
 
 from spinecast.errors import error
 from spinecast.genotypes.bed import open_bed
+from spinecast.genotypes.bgen import open_bgen
 from spinecast.genotypes.genotypes import FileStamp, Genotypes
 from spinecast.genotypes.joining import JoinedGenotypes
+from spinecast.genotypes.pgen import open_pgen
 from spinecast.genotypes.variant_tables import canonical_build
+from spinecast.genotypes.vcf import open_vcf
 
 Opener = Callable[..., Genotypes]
-_OPENERS: dict[str, Opener] = {".bed": open_bed}
+_OPENERS: dict[str, Opener] = {
+    ".bed": open_bed,
+    ".pgen": open_pgen,
+    ".bgen": open_bgen,
+    ".vcf": open_vcf,
+    ".vcf.gz": open_vcf,
+    ".bcf": open_vcf,
+}
 
 
 def open_genotypes(*paths: Path, build: str | None = None) -> Genotypes:
@@ -22,8 +32,10 @@ def open_genotypes(*paths: Path, build: str | None = None) -> Genotypes:
     Parameters
     ----------
     paths
-        ``.bed`` (with .bim and .fam beside it). Several files,
-        for example one per chromosome, are one set of the same samples.
+        ``.bed`` (with .bim and .fam beside it), ``.pgen`` (with .pvar or .pvar.zst, and
+        .psam), ``.bgen`` (with .sample, unless it holds sample ids), ``.vcf``, ``.vcf.gz`` or
+        ``.bcf``. Several files, for example one per chromosome, are one set of the same
+        samples.
     build
         GRCh37 or GRCh38 where it is known; positions are then checked against it.
 
