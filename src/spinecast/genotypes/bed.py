@@ -67,11 +67,11 @@ class BedGenotypes(Genotypes):
         places = checked_places(variants, self.n_variants, what=self.origin)
         out = np.empty((places.size, self._width), dtype=np.uint8)
         starts = np.flatnonzero(np.diff(places, prepend=-2) != 1)
-        ends = np.append(starts[1:], places.size)
+        ends = np.append(starts[1:], places.size)[: starts.size]
         with self.paths[0].open("rb", buffering=0) as handle:
             for start, end in zip(starts, ends, strict=True):
                 handle.seek(len(MAGIC) + int(places[start]) * self._width)
-                wanted = memoryview(out[start:end]).cast("B")
+                wanted = memoryview(out[start:end].reshape(-1))
                 while wanted and (count := handle.readinto(wanted)):
                     wanted = wanted[count:]
                 if wanted:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -64,6 +65,7 @@ class PgenGenotypes(Genotypes):
     ) -> None:
         super().__init__(samples, variants, paths=paths, build=build)
         self._hard = hard
+        self._local = threading.local()
 
     @property
     def packed(self) -> bool:
@@ -98,18 +100,20 @@ class PgenGenotypes(Genotypes):
 
     @contextmanager
     def _reader(self, subset: NDArray[np.uint32] | None) -> Iterator[Any]:
-        """Open the file anew: Pgenlib's readers keep a state, and threads share none."""
+        """Lend this thread's reader: Pgenlib's readers keep a state, so threads share none."""
         import pgenlib
 
         try:
-            with pgenlib.PgenReader(
-                str(self.paths[0]).encode(),
-                raw_sample_ct=self.n_samples,
-                variant_ct=self.n_variants,
-                sample_subset=subset,
-            ) as reader:
-                yield reader
+            if not hasattr(self._local, "reader"):
+                self._local.reader = pgenlib.PgenReader(
+                    str(self.paths[0]).encode(),
+                    raw_sample_ct=self.n_samples,
+                    variant_ct=self.n_variants,
+                )
+            self._local.reader.change_sample_subset(subset)
+            yield self._local.reader
         except RuntimeError as cause:
+            self._local = threading.local()
             raise error(
                 "SC-513", expected="a whole .pgen", got=str(cause)[:120], where=self.origin
             ) from None
