@@ -87,4 +87,172 @@ GENETIC_CODES: dict[str, tuple[str, str, str]] = {
         "is missing.",
         "Check how the numbers are coded.",
     ),
+    # -- SC-520 to SC-529 quality control and linkage -------------------------------------------
+    "SC-520": (
+        "positions out of order",
+        "Windows of linkage need the variants of a chromosome in ascending position.",
+        "Sort the files, e.g. `plink2 --make-pgen --sort-vars`, or `plink --make-bed`.",
+    ),
+    "SC-522": (
+        "no variants left",
+        "A step needs variants on autosomes that vary, and the rules before it left none.",
+        "Loosen the rules, or look at the flow chart for the one that took them.",
+    ),
+    "SC-523": (
+        "no genetic map",
+        "A window in centimorgans needs the genetic position of every variant.",
+        "Give a window in kb, or add the map (third column of .bim, CM of .pvar).",
+    ),
+    "SC-524": (
+        "loadings do not fit",
+        "Too few of the loadings' variants are among these genotypes with the same alleles.",
+        "Compare variant ids, alleles and builds; compute the loadings on variants shared by both.",
+    ),
+    "SC-525": (
+        "impossible setting of quality control",
+        "A limit, window or list has a value or length that has no meaning.",
+        "Correct the named setting; shares lie between 0 and 1.",
+    ),
+    "SC-526": (
+        "too few samples for quality control",
+        "The statistic needs more people than were chosen.",
+        "Choose more people, or fewer components.",
+    ),
+    "SC-527": (
+        "associations of other variants",
+        "No variant of the associations is among the genotypes.",
+        "Compare variant ids and builds of the two files.",
+    ),
+    "SC-528": (
+        "components did not settle",
+        "The eigenvectors still changed after the largest number of passes.",
+        "Ask for fewer components, or loosen the tolerance; later components tell little.",
+    ),
+    # -- SC-530 to SC-539 traits and scans ------------------------------------------------------
+    "SC-530": (
+        "unreadable table of traits",
+        "Traits and covariates come as text: `FID IID` or `IID` and names first, then as many "
+        "cells in every line.",
+        "Correct the named line or column.",
+    ),
+    "SC-531": (
+        "person twice among the traits",
+        "A sample id stands on more than one line, and nothing says which counts.",
+        "Keep one line per person; average repeated measurements first.",
+    ),
+    "SC-532": (
+        "trait that is not a number",
+        "A cell is neither a number nor NA.",
+        "Correct the cell; code categories as columns of 0 and 1.",
+    ),
+    "SC-533": (
+        "covariates with gaps",
+        "Every person needs every covariate, and as many lines as there are traits.",
+        "Leave people with gaps out, or fill the gaps first.",
+    ),
+    "SC-534": (
+        "trait that cannot be tested",
+        "The trait does not vary once covariates are taken out, or too few people have it.",
+        "Check its coding and its missing values, or leave it out.",
+    ),
+    "SC-535": (
+        "nobody in common",
+        "No person has genotypes and stands in the tables of traits and covariates.",
+        "Check that sample ids (IID) are written the same way in all files.",
+    ),
+    "SC-536": (
+        "impossible setting of a scan",
+        "A word, a limit or a combination of settings is not known.",
+        "Name one of the listed settings.",
+    ),
+    "SC-537": (
+        "no such trait",
+        "The table of traits has no column of this name.",
+        "Name a column of its first line.",
+    ),
+    "SC-538": (
+        "trait that is not case-control",
+        "Methods for cases and controls take 0 and 1, or 1 and 2 as PLINK writes them.",
+        "Recode the trait, or use method linear.",
+    ),
+    "SC-539": (
+        "null model without solution",
+        "Covariates part cases from controls, or there are fewer cases than covariates.",
+        "Leave the covariate out that tells cases from controls, or merge categories.",
+    ),
+    # -- SC-540 to SC-549 whole-genome models ---------------------------------------------------
+    "SC-540": (
+        "too few people for a whole-genome model",
+        "A share of variance can be estimated only from people beyond those the covariates "
+        "use up.",
+        "Use more people, fewer covariates, or a scan without a whole-genome model.",
+    ),
+    "SC-541": (
+        "no variants for a whole-genome model",
+        "The model needs autosomal variants that vary among the people.",
+        "Check the list of model variants and the least number of copies asked for.",
+    ),
+    "SC-542": (
+        "unknown whole-genome model",
+        "There are three ways: exact, cg (conjugate gradients) and ridge; auto chooses.",
+        "Name one of them.",
+    ),
+    "SC-543": (
+        "whole-genome model did not converge",
+        "Conjugate gradients did not reach their tolerance, which happens where people or "
+        "variants are copies of each other.",
+        "Remove duplicates, add principal components as covariates, or use the exact way.",
+    ),
+    # -- SC-550 to SC-569 summary statistics and LD score regression ----------------------------
+    "SC-550": (
+        "impossible value in summary statistics",
+        "A column of associations holds something that no variant can have.",
+        "Correct the named rows, or leave them out, and say so.",
+    ),
+    "SC-552": (
+        "genome builds differ",
+        "Positions of two builds cannot be compared, nor can loci found on them.",
+        "Lift one of the tables over to the other build first.",
+    ),
+    "SC-553": (
+        "alleles clash",
+        "Most variants of one name have other alleles in the second table.",
+        "Check the builds and which column is the effect allele; ids may be numbers of rows.",
+    ),
+    "SC-554": (
+        "unreadable summary statistics",
+        "The file is cut off, is no table, or lacks a column of the GWAS-SSF format.",
+        "Copy the file again, or write it with `spinecast gwas`, which names the columns.",
+    ),
+    "SC-555": (
+        "unusable input of LD score regression",
+        "z-scores, sample sizes and LD scores must be finite numbers for the same variants.",
+        "Munge the summary statistics first; it drops and counts what cannot be used.",
+    ),
+    "SC-556": (
+        "too few variants",
+        "Nothing can be estimated from so few variants, or from LD scores that do not vary.",
+        "Use variants of the whole genome and LD scores that name variants the same way.",
+    ),
+    "SC-557": (
+        "unreadable LD scores",
+        "LD scores come as NAME.l2.ldscore[.gz] with columns CHR SNP BP L2, and NAME.l2.M_5_50.",
+        "Compute them with `spinecast ld-score`, or name the folder that holds both files.",
+    ),
+    "SC-558": (
+        "unknown format",
+        "There is no such layout of summary statistics or trait files.",
+        "Name one of the listed ones.",
+    ),
+    "SC-559": (
+        "effects are not centred on zero",
+        "The median effect is far from zero, as with odds ratios under the name of log odds "
+        "ratios.",
+        "Give log odds ratios as beta, or name the column odds_ratio.",
+    ),
+    "SC-560": (
+        "names or values that another tool would misread",
+        "Spaces or quotes in names, names that occur twice, texts where numbers belong.",
+        "Rename the ids or traits, or code the values as numbers.",
+    ),
 }

@@ -1,0 +1,160 @@
+"""Restricted maximum likelihood of one variance component from a spectrum.
+
+With y ~ N(covariates, s2 (h2 K + (1 - h2) I)) the likelihood, the scale s2 profiled out,
+needs K only through two spectral measures: the eigenvalues of K off the covariates (for
+the determinant), and the share of y that lies on each (for the quadratic form). Both are
+the same for every h2, so that one decomposition serves any number of evaluations; it may
+be exact, or a Gauss quadrature by Lanczos steps (see ``conjugate_gradients``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import optimize
+
+from spinecast.genetics.projection import Floats
+
+# Closer to 1 the covariance of people who share all variants becomes singular.
+GREATEST_H2 = 0.99
+_GRID = np.linspace(0.0, GREATEST_H2, 34)
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """Where columns lie on the eigenvalues of a relationship matrix K.
+
+    Attributes
+    ----------
+    nodes, weights
+        Eigenvalues (or quadrature nodes) and each column's share there, weights of a
+        column adding to 1; shape (columns, nodes), nodes also (1, nodes).
+    """
+
+    nodes: Floats
+    weights: Floats
+
+    def inverse_forms(self, h2: float) -> Floats:
+        """Return v'(h2 K + (1 - h2) I)^-1 v of every column v of length 1, shape (columns,)."""
+        forms: Floats = (self.weights / (h2 * self.nodes + 1.0 - h2)).sum(axis=1)
+        return forms
+
+    def mean_log(self, h2: float) -> float:
+        """Return the mean over columns of v' log(h2 K + (1 - h2) I) v."""
+        logs = np.log(h2 * self.nodes + 1.0 - h2)
+        return float((self.weights * logs).sum(axis=1).mean())
+
+    def column(self, place: int) -> Spectrum:
+        """Return one column's spectrum."""
+        nodes = self.nodes[min(place, len(self.nodes) - 1)]
+        return Spectrum(nodes[None], self.weights[place][None])
+
+
+@dataclass(frozen=True)
+class SampledLog:
+    """Log-determinant a dimension of h2 K + (1 - h2) I, sampled but for what can be known.
+
+    A few orthonormal columns near the largest eigenvectors (populations, families) are taken
+    exactly, random columns stand for the rest, and of the rest the part of log that is
+    linear in the eigenvalues comes from the trace of K. What is left to chance is small.
+
+    Attributes
+    ----------
+    leading
+        Spectrum of the orthonormal columns.
+    probes
+        Spectrum of random columns off them and off the covariates.
+    dimension
+        Dimension off the covariates.
+    trace
+        Of K off the covariates.
+
+    References
+    ----------
+    Meyer et al., Hutch++, SIAM SOSA (2021), for taking a leading space exactly.
+    """
+
+    leading: Spectrum
+    probes: Spectrum
+    dimension: int
+    trace: float
+
+    def __call__(self, h2: float) -> float:
+        """Return the estimate at ``h2``."""
+        exact = _sums(self.leading, h2).sum(axis=0)
+        others = self.dimension - len(self.leading.weights)
+        mean = _sums(self.probes, h2).mean(axis=0)
+        share = self.probes.weights / self.probes.weights.sum()
+        away = self.probes.nodes - mean[1]
+        spread = float((share * away**2).sum())
+        logs = np.log(h2 * self.probes.nodes + 1.0 - h2)
+        slope = float((share * away * logs).sum()) / spread if spread > 0 else 0.0
+        known = (self.trace - exact[1]) / others
+        return float(exact[0] + others * (mean[0] + slope * (known - mean[1]))) / self.dimension
+
+
+def _sums(spectrum: Spectrum, h2: float) -> Floats:
+    """Return v' log(h2 K + (1 - h2) I) v and v' K v of every column, shape (columns, 2)."""
+    logs = np.log(h2 * spectrum.nodes + 1.0 - h2)
+    both = [(spectrum.weights * logs).sum(axis=1), (spectrum.weights * spectrum.nodes).sum(axis=1)]
+    return np.stack(both, axis=1)
+
+
+@dataclass(frozen=True)
+class Heritability:
+    """The share of variance that the relationship matrix explains.
+
+    Attributes
+    ----------
+    h2
+        Between 0 and :data:`GREATEST_H2`.
+    standard_error
+        From the curvature of the likelihood; NaN at the border.
+    """
+
+    h2: float
+    standard_error: float
+
+
+def fit_h2(
+    trait: Spectrum, log_determinant: Callable[[float], float], *, degrees: int
+) -> Heritability:
+    """Maximise the restricted likelihood in h2: a grid, then Brent's method in the best cell.
+
+    Parameters
+    ----------
+    trait
+        Spectrum of the trait with the covariates taken out (one column).
+    log_determinant
+        Log-determinant of h2 K + (1 - h2) I off the covariates, divided by its dimension.
+    degrees
+        That dimension: people less covariates and intercept.
+
+    Returns
+    -------
+    Heritability
+        A standard error near the border of h2 is too small to be read as a normal one.
+    """
+
+    def deviance(h2: float) -> float:
+        form = float(trait.inverse_forms(h2)[0])
+        return degrees * (np.log(form) + log_determinant(h2))
+
+    values = np.array([deviance(h2) for h2 in _GRID])
+    best = int(values.argmin())
+    low, high = _GRID[max(best - 1, 0)], _GRID[min(best + 1, len(_GRID) - 1)]
+    found = optimize.minimize_scalar(
+        deviance, bounds=(low, high), method="bounded", options={"xatol": 1e-7}
+    )
+    h2 = float(found.x) if found.fun < values[best] else float(_GRID[best])
+    return Heritability(h2, _standard_error(deviance, h2))
+
+
+def _standard_error(deviance: Callable[[float], float], h2: float) -> float:
+    step = 1e-3
+    if not step < h2 < GREATEST_H2 - step:
+        return float("nan")
+    curvature = (deviance(h2 + step) - 2.0 * deviance(h2) + deviance(h2 - step)) / step**2
+    return float(np.sqrt(2.0 / curvature)) if curvature > 0 else float("nan")

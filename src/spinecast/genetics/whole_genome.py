@@ -1,0 +1,291 @@
+"""One face of the whole-genome models: what all variants but a chromosome's say of a trait."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spinecast.errors import error
+from spinecast.genetics.mixed_fits import CalibrationVariants, MixedFit, standardised
+from spinecast.genetics.projection import Floats, TraitGroup, group_traits
+from spinecast.genetics.relationship import WHOLE, Relationship, open_relationship
+from spinecast.genotypes.blocks import GenotypeBlocks
+from spinecast.seeds import generator
+
+WAYS = ("auto", "exact", "cg", "ridge")
+# Up to here writing K out costs less than iterating.
+EXACT_PEOPLE = 2000
+# Probes of the determinant: as many times people stay about constant, within limits.
+_PROBE_PEOPLE, _FEWEST_PROBES, _MOST_PROBES = 120_000, 4, 24
+
+
+@dataclass(frozen=True)
+class WholeGenomeFit:
+    """Predictions of traits from the whole genome, a chromosome left out at a time.
+
+    Parameters
+    ----------
+    way
+        "exact", "cg" or "ridge".
+    loco
+        By left-out chromosome, float32 (n, t): the part of each trait that the others
+        predict, in the trait's unit, without covariates; 0 for who lacks the trait.
+        Its keys are the chromosomes that have variants in the model.
+    whole
+        The same from all the model's variants, for chromosomes that have none in it.
+    h2, h2_error
+        Share of variance beyond the covariates that the variants explain, and its
+        standard error, (t,); NaN for ridge.
+    predicted
+        For ridge, the share of variance predicted out of fold, (t,); else NaN.
+    calibration
+        What an effect of a variant leaves of itself in the residual, (t,); 1 for ridge.
+    variants
+        Variants in the model.
+    left_out
+        Variants offered and not used, by reason.
+    """
+
+    way: str
+    loco: dict[str, NDArray[np.float32]]
+    whole: NDArray[np.float32]
+    h2: Floats
+    h2_error: Floats
+    predicted: Floats
+    calibration: Floats
+    variants: int
+    left_out: dict[str, int]
+
+    def prediction(self, chromosome: str) -> NDArray[np.float32]:
+        """Return what other chromosomes predict, for variants of ``chromosome``, (n, t)."""
+        return self.loco.get(chromosome, self.whole)
+
+
+@dataclass(frozen=True)
+class _Model:
+    """The model's input, read once."""
+
+    relationship: Relationship
+    groups: list[TraitGroup]
+    values: list[Floats]
+
+
+def whole_genome_model(
+    blocks: GenotypeBlocks,
+    traits: Floats,
+    covariates: Floats,
+    *,
+    way: str = "auto",
+    names: Sequence[str] = (),
+    seed: int = 0,
+    least_copies: float = 5.0,
+    memory: int = 2**29,
+    tolerance: float = 1e-4,
+    calibration_variants: int = 30,
+    probes: int | None = None,
+    folds: int = 5,
+    cluster: str | None = None,
+) -> WholeGenomeFit:
+    """Fit a whole-genome model, leaving out each chromosome in turn.
+
+    Parameters
+    ----------
+    blocks
+        Variants offered to the model (autosomes are used; prune them first) and the people.
+        For ridge, a block is also a block of level 0.
+    traits, covariates
+        (n, t) with NaN where missing, (n, c) without intercept and without NaN.
+    way
+        "exact" writes the relationship matrix out (n^3), "cg" only multiplies by it,
+        "ridge" is two-level ridge regression; "auto" is exact up to 2,000 people, else cg.
+    names
+        The traits' names, for messages.
+    seed
+        Of calibration variants, probes and folds.
+    least_copies
+        Variants with fewer copies of the rarer allele are left out, and counted.
+    memory
+        Bytes that decoded genotypes may take between passes.
+    tolerance
+        Of the solutions by cg, as a share of the trait.
+    calibration_variants, probes, folds
+        How many; probes None for a number that falls with the number of people.
+    cluster
+        Where level 0 of ridge runs, see :mod:`spinecast.cluster`; None for this thread.
+
+    Returns
+    -------
+    WholeGenomeFit
+        A trait's numbers do not depend on which traits run beside it, beyond rounding.
+
+    Raises
+    ------
+    GeneticsError
+        SC-533, SC-534 traits or covariates that cannot be used, SC-540 too few people,
+        SC-541 no variant left, SC-542 an unknown way, SC-543 no convergence.
+    """
+    _require_way(way)
+    groups = group_traits(traits, covariates, names=names)
+    values = [standardised(group) for group in groups]
+    relationship = open_relationship(blocks, least_copies=least_copies, memory=memory)
+    model = _Model(relationship, groups, values)
+    chosen = _chosen(way, relationship.people)
+    if chosen == "ridge":
+        return _by_ridge(model, seed=seed, folds=folds, cluster=cluster)
+    drawn = _calibration(blocks, relationship, seed=seed, count=calibration_variants)
+    if chosen == "exact":
+        from spinecast.genetics.mixed_model import fit_exactly
+
+        fits = fit_exactly(relationship, groups, values, calibration=drawn)
+    else:
+        from spinecast.genetics.iterative_model import fit_by_conjugate_gradients
+
+        people = relationship.people
+        some = int(np.clip(_PROBE_PEOPLE // people, _FEWEST_PROBES, _MOST_PROBES))
+        count = probes or some
+        rng = generator(seed, "genetics", "probes")
+        fits = fit_by_conjugate_gradients(
+            relationship,
+            groups,
+            values,
+            calibration=drawn,
+            probes=rng.standard_normal((count, people)).T,
+            tolerance=tolerance,
+        )
+    return _mixed(chosen, model, fits)
+
+
+def whole_genome_memory(
+    people: int,
+    variants: int,
+    traits: int,
+    *,
+    way: str = "auto",
+    chromosomes: int = 22,
+    size: int = 1024,
+    memory: int = 2**29,
+) -> int:
+    """Return about how many bytes :func:`whole_genome_model` takes at its peak.
+
+    Parameters
+    ----------
+    people, variants, traits
+        How many; variants are those offered to the model.
+    way, memory
+        As given to the model.
+    chromosomes
+        With variants in the model.
+    size
+        Variants a block.
+
+    Raises
+    ------
+    GeneticsError
+        SC-542 an unknown way.
+    """
+    _require_way(way)
+    decoded = min(memory, 4 * people * variants) + 3 * 4 * people * size
+    results = (8 + 4) * people * traits * (chromosomes + 1)
+    if _chosen(way, people) == "exact":
+        return decoded + results + 5 * 8 * people**2
+    if way == "ridge":
+        blocks = variants // size + chromosomes
+        return decoded + results + 5 * 4 * people * traits * blocks + 8 * 4 * size**2
+    from spinecast.genetics.iterative_model import batch_width
+
+    width = min(batch_width(people), traits * (chromosomes + 1))
+    return decoded + results + 8 * 8 * people * max(width, traits + 2 * _MOST_PROBES)
+
+
+def _chosen(way: str, people: int) -> str:
+    if way != "auto":
+        return way
+    return "exact" if people <= EXACT_PEOPLE else "cg"
+
+
+def _require_way(way: str) -> None:
+    if way not in WAYS:
+        raise error("SC-542", expected=", ".join(WAYS), got=repr(way), where="way")
+
+
+def _calibration(
+    blocks: GenotypeBlocks, relationship: Relationship, *, seed: int, count: int
+) -> CalibrationVariants:
+    offered = relationship.variants
+    rng = generator(seed, "genetics", "calibration variants")
+    places = np.sort(rng.choice(offered, min(count, len(offered)), replace=False))
+    dosages = blocks.genotypes.dosages(places, samples=blocks.samples).astype(np.float64)
+    centred = np.nan_to_num(dosages - np.nanmean(dosages, axis=1, keepdims=True), nan=0.0)
+    columns = (centred / centred.std(axis=1, keepdims=True)).T
+    of_variant = blocks.genotypes.variants["chromosome"].to_numpy()[places]
+    position = {name: place for place, name in enumerate(relationship.chromosomes)}
+    return CalibrationVariants(columns, np.array([position[name] for name in of_variant]))
+
+
+def _mixed(way: str, model: _Model, fits: list[MixedFit]) -> WholeGenomeFit:
+    predictions = [
+        {place: columns - residual for place, residual in fit.residuals.items()}
+        for columns, fit in zip(model.values, fits, strict=True)
+    ]
+    missing = _by_trait(model, [np.full(len(fit.h2), np.nan) for fit in fits])
+    return _assemble(
+        way,
+        model,
+        predictions,
+        h2=_by_trait(model, [fit.h2 for fit in fits]),
+        h2_error=_by_trait(model, [fit.h2_error for fit in fits]),
+        predicted=missing,
+        calibration=_by_trait(model, [fit.calibration for fit in fits]),
+    )
+
+
+def _by_ridge(model: _Model, *, seed: int, folds: int, cluster: str | None) -> WholeGenomeFit:
+    from spinecast.genetics.ridge import deal_folds, fit_ridge
+
+    dealt = deal_folds(
+        model.relationship.people, folds, rng=generator(seed, "genetics", "ridge folds")
+    )
+    fits = fit_ridge(model.relationship, model.groups, model.values, folds=dealt, cluster=cluster)
+    predicted = _by_trait(model, [fit.predicted for fit in fits])
+    missing = np.full_like(predicted, np.nan)
+    return _assemble(
+        "ridge",
+        model,
+        [fit.predictions for fit in fits],
+        h2=missing,
+        h2_error=missing,
+        predicted=predicted,
+        calibration=np.ones_like(predicted),
+    )
+
+
+def _by_trait(model: _Model, numbers: list[Floats]) -> Floats:
+    out = np.empty(sum(len(group.traits) for group in model.groups))
+    for group, own in zip(model.groups, numbers, strict=True):
+        out[group.traits] = own
+    return out
+
+
+def _assemble(
+    way: str, model: _Model, predictions: list[dict[int, Floats]], **by_trait: Floats
+) -> WholeGenomeFit:
+    relationship, groups = model.relationship, model.groups
+    scale = _by_trait(model, [np.sqrt(g.sum_squares / (g.n - g.basis.shape[1])) for g in groups])
+
+    def table(place: int) -> NDArray[np.float32]:
+        out = np.zeros((relationship.people, len(scale)), dtype=np.float32)
+        for group, own in zip(groups, predictions, strict=True):
+            out[:, group.traits] = own[place] * scale[group.traits]
+        return out
+
+    return WholeGenomeFit(
+        way=way,
+        loco={name: table(place) for place, name in enumerate(relationship.chromosomes)},
+        whole=table(WHOLE),
+        variants=len(relationship.variants),
+        left_out=relationship.left_out,
+        **by_trait,
+    )
