@@ -71,7 +71,7 @@ class BedGenotypes(Genotypes):
         with self.paths[0].open("rb", buffering=0) as handle:
             for start, end in zip(starts, ends, strict=True):
                 handle.seek(len(MAGIC) + int(places[start]) * self._width)
-                wanted = memoryview(out[start:end].reshape(-1))
+                wanted = out[start:end].reshape(-1).data
                 while wanted and (count := handle.readinto(wanted)):
                     wanted = wanted[count:]
                 if wanted:

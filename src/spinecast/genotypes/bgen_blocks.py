@@ -143,7 +143,8 @@ def _probabilities(stored: NDArray[np.uint8], bits: int, *, count: int) -> NDArr
 
 @numba.njit(cache=True, nogil=True)
 def _take_bits(stored: NDArray[np.uint8], bits: int, out: NDArray[np.uint32]) -> None:
-    held, have, place = 0, 0, 0
+    held = np.int64(0)
+    have, place = 0, 0
     mask = (1 << bits) - 1
     for k in range(out.size):
         while have < bits:
@@ -171,10 +172,10 @@ def _second_alleles(
             out[s] = np.nan
             continue
         if copies == 1 or phased:
-            wrong += first > top or second > top
+            wrong += int(first > top or second > top)
             out[s] = (2 * top - first - second) / top
         else:
-            wrong += first + second > top
+            wrong += int(first + second > top)
             out[s] = (2 * top - 2 * first - second) / top
     return wrong
 

@@ -87,10 +87,10 @@ def _count_rows(packed: PackedCalls, n: int, counts: Counts) -> None:
 
 
 @numba.njit(cache=True, nogil=True)
-def _expand_rows(packed: PackedCalls, n: int, values: Dosages, out: Dosages) -> None:
+def _expand_rows(packed: PackedCalls, n: int, values: NDArray[Any], out: NDArray[Any]) -> None:
     """Write ``values[v, code]`` of every sample; two samples are looked up at a time."""
     whole = n >> 2
-    pairs = np.empty((16, 2), dtype=np.float32)
+    pairs = np.empty((16, 2), dtype=values.dtype)
     for v in range(packed.shape[0]):
         for both in range(16):
             pairs[both, 0] = values[v, both & 3]
@@ -162,28 +162,26 @@ def _pack_rows(calls: NDArray[np.int8], out: PackedCalls) -> int:
 def _centre_rows(
     tile: Dosages, mean: NDArray[np.float64], missing: Counts, squares: NDArray[np.float64]
 ) -> None:
+    # Four sums side by side: one alone waits for each addition to end. The order of additions
+    # is fixed, so that every machine gets the same sums.
     n = tile.shape[1]
+    sums = np.empty(4)
     for v in range(tile.shape[0]):
-        total = 0.0
         absent = 0
+        sums[:] = 0.0
         for s in range(n):
-            value = tile[v, s]
-            if np.isnan(value):
-                absent += 1
-            else:
-                total += value
-        centre = total / (n - absent) if absent < n else np.nan
-        square = 0.0
+            unknown = np.isnan(tile[v, s])
+            sums[s & 3] += 0.0 if unknown else tile[v, s]
+            absent += unknown
+        centre = (sums[0] + sums[1] + sums[2] + sums[3]) / (n - absent) if absent < n else np.nan
+        sums[:] = 0.0
         for s in range(n):
-            if np.isnan(tile[v, s]):
-                tile[v, s] = 0.0
-            else:
-                deviation = tile[v, s] - centre
-                square += deviation * deviation
-                tile[v, s] = deviation
+            deviation = 0.0 if np.isnan(tile[v, s]) else tile[v, s] - centre
+            sums[s & 3] += deviation * deviation
+            tile[v, s] = deviation
         mean[v] = centre
         missing[v] = absent
-        squares[v] = square
+        squares[v] = sums[0] + sums[1] + sums[2] + sums[3]
 
 
 def bytes_per_variant(n: int) -> int:
@@ -236,8 +234,10 @@ def decode_dosages(packed: PackedCalls, n: int) -> Dosages:
 
 def decode_calls(packed: PackedCalls, n: int) -> NDArray[np.int8]:
     """Return copies of the effect allele, (v, n) int8, -1 where missing."""
-    calls = np.array([2, -1, 1, 0], dtype=np.int8)[_codes_of_bytes()]
-    return calls[_of_width(packed, n)].reshape(packed.shape[0], -1)[:, :n]
+    out = np.empty((packed.shape[0], n), dtype=np.int8)
+    values = np.tile(np.array([2, -1, 1, 0], dtype=np.int8), (packed.shape[0], 1))
+    _expand_rows(_of_width(packed, n), n, values, out)
+    return out
 
 
 def decode_missing(packed: PackedCalls, n: int) -> NDArray[np.bool_]:
