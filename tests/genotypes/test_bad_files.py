@@ -281,3 +281,24 @@ def test_a_written_block_announces_its_lengths() -> None:
     whole, unpacked = struct.unpack_from("<II", written)
     assert whole == len(written) - 4
     assert len(zlib.decompress(written[8:])) == unpacked == 10 + 4 + 8
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.9], ids=["hard", "soft"])
+def test_flipped_bytes_in_a_pgen_are_never_a_crash(panel, tmp_path, factor) -> None:
+    tables = {"samples": panel.samples, "variants": panel.variants}
+    calls = panel.calls if factor == 1.0 else panel.copies * np.float32(factor)
+    path = write_pgen(tmp_path / "x", **tables, calls=[calls])
+    content = path.read_bytes()
+    outcomes = set()
+    for place in np.random.default_rng(2).integers(0, len(content), 40):
+        spoilt = bytearray(content)
+        spoilt[place] ^= 0xFF
+        path.write_bytes(spoilt)
+        try:
+            dosages = read_all(path)
+            assert np.nanmin(dosages) >= 0
+            assert np.nanmax(dosages) <= 2
+        except GeneticsError as refusal:
+            outcomes.add(refusal.code)
+    assert outcomes <= {"SC-501", "SC-502", "SC-504", "SC-513"}
+    assert "SC-513" in outcomes
