@@ -79,11 +79,21 @@ TABLES: MappingProxyType[str, TableSpec] = MappingProxyType(
         "estimates": TableSpec(
             ("analysis", "term", "estimate", "ci_low", "ci_high", "p_value", "n")
         ),
+        "associations": TableSpec(
+            (
+                "chromosome", "base_pair_location", "effect_allele", "other_allele", "beta",
+                "standard_error", "effect_allele_frequency", "p_value", "variant_id", "n",
+            ),
+            optional=("neg_log_10_p_value", "info"),
+        ),
     }
 )  # fmt: skip
 
-_TEXTS = frozenset({"source", "code", "reason", "split", "score", "analysis", "term"})
-_WHOLE = frozenset({"draw", "fold", "visit", "event"})
+_TEXTS = frozenset({
+    "source", "code", "reason", "split", "score", "analysis", "term",
+    "chromosome", "effect_allele", "other_allele", "variant_id",
+})  # fmt: skip
+_WHOLE = frozenset({"draw", "fold", "visit", "event", "base_pair_location"})
 _KNOWN_VALUES = frozenset({"person_id", "image_id", "endpoint", "finding", *_WHOLE, *_TEXTS})
 _COLUMN_CODES = {"sex": "SC-302", "event": "SC-319", "spacing_row": "SC-208",
                  "spacing_column": "SC-208", "duration": "SC-605"}  # fmt: skip

@@ -26,11 +26,22 @@ from spinecast.report.figures.distributions import (
     draw_uncertainty,
 )
 from spinecast.report.figures.flow import draw_flow
+from spinecast.report.figures.genome import (
+    Region,
+    draw_manhattan,
+    draw_miami,
+    draw_quantiles,
+    draw_region,
+    draw_scans,
+)
+from spinecast.report.figures.genome_thinning import ThinnedScan, thin_quantiles, thin_scan
 from spinecast.report.figures.overlays import draw_attribution, draw_feature_maps
 from spinecast.report.figures.strips import draw_draws, draw_neighbours, draw_strip
 from spinecast.report.figures.survival import draw_forest, draw_survival
 
 __all__ = [
+    "Region",
+    "ThinnedScan",
     "draw_age_sweep",
     "draw_agreement",
     "draw_attribution",
@@ -46,14 +57,21 @@ __all__ = [
     "draw_foretold",
     "draw_histories",
     "draw_intervals",
+    "draw_manhattan",
+    "draw_miami",
     "draw_neighbours",
     "draw_paired_scatter",
     "draw_pairs",
+    "draw_quantiles",
     "draw_recovery",
+    "draw_region",
     "draw_roc",
+    "draw_scans",
     "draw_score_distributions",
     "draw_strip",
     "draw_survival",
     "draw_trajectories",
     "draw_uncertainty",
+    "thin_quantiles",
+    "thin_scan",
 ]

@@ -1,0 +1,216 @@
+"""The table of associations in the columns that other tools write or take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from spinecast.errors import error
+from spinecast.genetics.associations import (
+    chi_squares,
+    genome_order,
+    natural_log_p,
+    validate_associations,
+    z_scores,
+)
+from spinecast.genetics.delimited_statistics import (
+    p_value_text,
+    significant_digits,
+    write_columns,
+)
+from spinecast.genetics.munging import Munged
+
+_PLINK_CODES = {"X": "23", "Y": "24", "XY": "25", "MT": "26"}
+
+
+@dataclass(frozen=True)
+class ExportFormat:
+    """One tool's layout.
+
+    Attributes
+    ----------
+    suffix
+        What the file's name ends in.
+    separator, missing
+        Between cells; in place of an unknown value.
+    columns
+        Makes the columns from a checked table in genome order.
+    """
+
+    suffix: str
+    separator: str
+    missing: str
+    columns: Callable[[pd.DataFrame], dict[str, Any]]
+
+
+def export_associations(path: Path, associations: pd.DataFrame, *, layout: str) -> None:
+    """Write associations as another tool would.
+
+    Variants without a result are left out; rows are in genome order. The effect
+    allele becomes the tool's tested allele: PheWeb's ``alt``, LDSC's ``A1``,
+    REGENIE's and BOLT-LMM's ``ALLELE1``, SAIGE's ``Allele2``.
+
+    Parameters
+    ----------
+    path
+        Target; compressed where it ends in ``.gz``.
+    associations
+        See :func:`~spinecast.genetics.associations.validate_associations`.
+    layout
+        A key of :data:`FORMATS`: ``pheweb``, ``ldsc``, ``regenie``, ``saige``, ``bolt``.
+
+    Raises
+    ------
+    GeneticsError
+        SC-558 unknown layout, SC-550 impossible values.
+
+    Notes
+    -----
+    PheWeb takes ``ref`` for the reference genome's allele: give it tables whose
+    other allele is that.
+    """
+    if layout not in FORMATS:
+        raise error("SC-558", expected=", ".join(FORMATS), got=repr(layout), where="format")
+    table = validate_associations(associations)
+    table = table[table["beta"].notna() & ~np.isnan(natural_log_p(table))]
+    table = table.iloc[genome_order(table)].reset_index(drop=True)
+    chosen = FORMATS[layout]
+    columns = chosen.columns(table)
+    write_columns(path, columns, separator=chosen.separator, missing=chosen.missing)
+
+
+def write_munged(path: Path, munged: Munged) -> None:
+    """Write munged z-scores as LDSC's ``.sumstats`` (compressed where it ends in ``.gz``)."""
+    write_columns(path, _munged_columns(munged.table), separator="\t", missing="NA")
+
+
+def _numbers(table: pd.DataFrame, column: str) -> Any:
+    return significant_digits(table[column].to_numpy(dtype=np.float64))
+
+
+def _whole(table: pd.DataFrame) -> pd.Series:
+    return table["n"].round().astype("Int64")
+
+
+def _p_values(table: pd.DataFrame) -> Any:
+    return p_value_text(-natural_log_p(table) / np.log(10))
+
+
+def _texts(table: pd.DataFrame, column: str) -> Any:
+    return table[column].to_numpy(dtype=object)
+
+
+def _plink_chromosome(table: pd.DataFrame) -> Any:
+    return table["chromosome"].replace(_PLINK_CODES).to_numpy(dtype=object)
+
+
+def _missing_share(table: pd.DataFrame) -> Any:
+    n = table["n"].to_numpy(dtype=np.float64)
+    return significant_digits(1 - n / np.nanmax(n)) if np.isfinite(n).any() else n
+
+
+def _pheweb(table: pd.DataFrame) -> dict[str, Any]:
+    return {
+        "chrom": _texts(table, "chromosome"),
+        "pos": table["base_pair_location"].to_numpy(),
+        "ref": _texts(table, "other_allele"),
+        "alt": _texts(table, "effect_allele"),
+        "pval": _p_values(table),
+        "beta": _numbers(table, "beta"),
+        "sebeta": _numbers(table, "standard_error"),
+        "af": _numbers(table, "effect_allele_frequency"),
+        "num_samples": _whole(table),
+    }
+
+
+def _ldsc(table: pd.DataFrame) -> dict[str, Any]:
+    return _munged_columns(table.assign(z=z_scores(table)))
+
+
+def _munged_columns(table: pd.DataFrame) -> dict[str, Any]:
+    return {
+        "SNP": _texts(table, "variant_id"),
+        "A1": _texts(table, "effect_allele"),
+        "A2": _texts(table, "other_allele"),
+        "N": significant_digits(table["n"].to_numpy(dtype=np.float64), 9),
+        "Z": significant_digits(table["z"].to_numpy(dtype=np.float64)),
+    }
+
+
+def _regenie(table: pd.DataFrame) -> dict[str, Any]:
+    size = len(table)
+    columns: dict[str, Any] = {
+        "CHROM": _plink_chromosome(table),
+        "GENPOS": table["base_pair_location"].to_numpy(),
+        "ID": _texts(table, "variant_id"),
+        "ALLELE0": _texts(table, "other_allele"),
+        "ALLELE1": _texts(table, "effect_allele"),
+        "A1FREQ": _numbers(table, "effect_allele_frequency"),
+    }
+    if "info" in table.columns:
+        columns["INFO"] = _numbers(table, "info")
+    return columns | {
+        "N": _whole(table),
+        "TEST": np.full(size, "ADD", dtype=object),
+        "BETA": _numbers(table, "beta"),
+        "SE": _numbers(table, "standard_error"),
+        "CHISQ": significant_digits(chi_squares(table)),
+        "LOG10P": significant_digits(-natural_log_p(table) / np.log(10)),
+        "EXTRA": np.full(size, "NA", dtype=object),
+    }
+
+
+def _saige(table: pd.DataFrame) -> dict[str, Any]:
+    beta = table["beta"].to_numpy(dtype=np.float64)
+    precision = table["standard_error"].to_numpy(dtype=np.float64) ** -2
+    frequency = table["effect_allele_frequency"].to_numpy(dtype=np.float64)
+    return {
+        "CHR": _texts(table, "chromosome"),
+        "POS": table["base_pair_location"].to_numpy(),
+        "MarkerID": _texts(table, "variant_id"),
+        "Allele1": _texts(table, "other_allele"),
+        "Allele2": _texts(table, "effect_allele"),
+        "AC_Allele2": significant_digits(2 * frequency * table["n"].to_numpy(dtype=np.float64), 9),
+        "AF_Allele2": significant_digits(frequency),
+        "MissingRate": _missing_share(table),
+        "BETA": significant_digits(beta),
+        "SE": _numbers(table, "standard_error"),
+        "Tstat": significant_digits(beta * precision),
+        "var": significant_digits(precision),
+        "p.value": _p_values(table),
+        "N": _whole(table),
+    }
+
+
+def _bolt(table: pd.DataFrame) -> dict[str, Any]:
+    known = "centimorgans" in table.columns
+    return {
+        "SNP": _texts(table, "variant_id"),
+        "CHR": _plink_chromosome(table),
+        "BP": table["base_pair_location"].to_numpy(),
+        "GENPOS": _numbers(table, "centimorgans") / 100 if known else np.zeros(len(table)),
+        "ALLELE1": _texts(table, "effect_allele"),
+        "ALLELE0": _texts(table, "other_allele"),
+        "A1FREQ": _numbers(table, "effect_allele_frequency"),
+        "F_MISS": _missing_share(table),
+        "BETA": _numbers(table, "beta"),
+        "SE": _numbers(table, "standard_error"),
+        "P_BOLT_LMM_INF": _p_values(table),
+    }
+
+
+FORMATS: Mapping[str, ExportFormat] = MappingProxyType(
+    {
+        "pheweb": ExportFormat(".pheweb.tsv.gz", "\t", "NA", _pheweb),
+        "ldsc": ExportFormat(".sumstats.gz", "\t", "NA", _ldsc),
+        "regenie": ExportFormat(".regenie", " ", "NA", _regenie),
+        "saige": ExportFormat(".saige.txt", "\t", "NA", _saige),
+        "bolt": ExportFormat(".bolt.tsv", "\t", "NA", _bolt),
+    }
+)
