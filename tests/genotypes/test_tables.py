@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
+import struct
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -118,11 +121,40 @@ def test_a_vcf_line_that_is_no_diploid_variant_is_refused(tmp_path, line, code) 
         open_genotypes(path)
 
 
-def test_what_is_no_vcf_is_refused_and_a_repeated_sample_is_too(tmp_path) -> None:
+def test_what_is_no_vcf_is_refused(tmp_path) -> None:
     with pytest.raises(GeneticsError, match=r"SC-501.*x\.vcf"):
         open_genotypes(written(tmp_path / "x.vcf", "chrom,pos\n1,2\n"))
+    repeated = VCF.format(c="3") + HEAD.replace("\tb\n", "\ta\n")
+    with pytest.raises(GeneticsError, match=r"SC-501.*x\.vcf"):
+        open_genotypes(written(tmp_path / "x.vcf", repeated))
     with pytest.raises(GeneticsError, match=r"SC-503.*none\.vcf"):
         open_genotypes(tmp_path / "none.vcf")
+
+
+def test_a_vcf_cut_off_is_refused_with_the_last_line_that_was_whole(tmp_path) -> None:
+    lines = [f"3\t{10 + i}\t.\tA\tG\t.\t.\t.\tGT\t0/1\t1/1\n" for i in range(400)]
+    text = VCF.format(c="3") + HEAD + "".join(lines)
+    with pytest.raises(GeneticsError, match=r"SC-513.*x\.vcf, at or after 3:40[89]"):
+        open_genotypes(written(tmp_path / "x.vcf", text[:-6]))
+    path = tmp_path / "x.vcf.gz"
+    path.write_bytes(gzip.compress(text.encode())[:-300])
+    with pytest.raises(GeneticsError, match=r"SC-5[01][13].*x\.vcf\.gz"):
+        open_genotypes(path)
+
+
+def test_blocked_gzip_without_its_last_block_is_refused(tmp_path) -> None:
+    body = zlib.compressobj(9, zlib.DEFLATED, -15)
+    text = (VCF.format(c="3") + HEAD + "3\t10\t.\tA\tG\t.\t.\t.\tGT\t0/1\t1/1\n").encode()
+    packed = body.compress(text) + body.flush()
+    head = bytes.fromhex("1f8b08040000000000ff060042430200") + struct.pack("<H", len(packed) + 25)
+    block = head + packed + struct.pack("<II", zlib.crc32(text), len(text))
+    end = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
+    path = tmp_path / "x.vcf.gz"
+    path.write_bytes(block + end)
+    assert open_genotypes(path).n_variants == 1
+    path.write_bytes(block)
+    with pytest.raises(GeneticsError, match=r"SC-502.*x\.vcf\.gz"):
+        open_genotypes(path)
 
 
 def test_without_cyvcf2_the_command_that_installs_it_is_named(tmp_path, monkeypatch) -> None:

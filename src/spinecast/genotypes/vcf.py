@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from spinecast.errors import error
+from spinecast.errors import SpinecastError, error
 from spinecast.genotypes.decode import decode_dosages, select_samples, to_packed
 from spinecast.genotypes.genotypes import Dosages, Genotypes, PackedCalls, Places, checked_places
 from spinecast.genotypes.sample_tables import plain_samples
 from spinecast.genotypes.variant_tables import plain_variants
 
+# Blocked gzip: how it starts, and the empty block that ends it (SAM format specification, 4.1).
+_BLOCKED = b"\x1f\x8b\x08\x04"
+_LAST_BLOCK = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 _COLUMNS = ["chromosome", "base_pair_location", "variant_id", "effect_allele", "other_allele"]
 
 
@@ -27,24 +31,21 @@ def open_vcf(path: Path, *, build: str | None = None) -> VcfGenotypes:
     Raises
     ------
     GeneticsError
-        SC-501 not a VCF, SC-503 missing, SC-509 several alternative alleles or other ploidy.
+        SC-501 not a VCF, SC-502 cut off, SC-503 missing, SC-509 several alternative alleles or
+        other ploidy, SC-513 a line that cannot be read.
     RunError
         SC-710 where cyvcf2 is not installed.
     """
     if not path.is_file():
         raise error("SC-503", expected="a file", got="none of that name", where=path.name)
+    _refuse_cut_off(path)
     reader = _reader(path)
     samples = plain_samples([str(name) for name in reader.samples], file=path.name)
     with_dosages = any(h.type == "FORMAT" and h["ID"] == "DS" for h in reader.header_iter())
     rows, genotypes = [], []
-    for record in reader:
-        if len(record.ALT) != 1:
-            where = f"{path.name}, {record.CHROM}:{record.POS}"
-            got = f"{len(record.ALT)}"
-            raise error("SC-509", expected="one alternative allele", got=got, where=where)
-        name = record.ID or "."
-        rows.append((record.CHROM, str(record.POS), name, record.ALT[0], record.REF))
-        genotypes.append(_dosages(record, path) if with_dosages else _calls(record, path))
+    for row, values in _lines(reader, path, with_dosages=with_dosages):
+        rows.append(row)
+        genotypes.append(values)
     cells = pd.DataFrame(rows, columns=_COLUMNS, dtype=object)
     variants = plain_variants(cells, file=path.name, build=build)
     held = np.stack(genotypes) if genotypes else np.empty((0, len(samples)), dtype=np.int8)
@@ -108,8 +109,46 @@ def _reader(path: Path) -> Any:
         ) from cause
     try:
         return VCF(str(path), lazy=True, threads=1)
-    except (OSError, ValueError) as cause:
+    except Exception as cause:  # noqa: BLE001  cyvcf2 raises Exception itself
         raise error("SC-501", expected="a VCF", got=str(cause)[:80], where=path.name) from None
+
+
+def _lines(
+    reader: Any, path: Path, *, with_dosages: bool
+) -> Iterator[tuple[tuple[str, ...], NDArray[Any]]]:
+    """Yield the table's cells and the genotypes of every line."""
+    records = iter(reader)
+    last = "its header"
+    while True:
+        try:
+            record = next(records, None)
+            if record is None:
+                return
+            last = f"{record.CHROM}:{record.POS}"
+            if len(record.ALT) != 1:
+                got = str(len(record.ALT))
+                where = f"{path.name}, {last}"
+                raise error("SC-509", expected="one alternative allele", got=got, where=where)
+            values = _dosages(record, path) if with_dosages else _calls(record, path)
+        except SpinecastError:
+            raise
+        except Exception as cause:  # noqa: BLE001  cyvcf2 raises Exception itself
+            where = f"{path.name}, at or after {last}"
+            raise error(
+                "SC-513", expected="a whole line", got=str(cause)[:80], where=where
+            ) from None
+        yield (record.CHROM, str(record.POS), record.ID or ".", record.ALT[0], record.REF), values
+
+
+def _refuse_cut_off(path: Path) -> None:
+    """Refuse blocked gzip without its last, empty block: htslib would only warn."""
+    with path.open("rb") as handle:
+        start = handle.read(18)
+        size = handle.seek(0, 2)
+        handle.seek(max(0, size - len(_LAST_BLOCK)))
+        end = handle.read()
+    if start[:4] == _BLOCKED and start[12:14] == b"BC" and end != _LAST_BLOCK:
+        raise error("SC-502", expected="the end of the file", got="a part of it", where=path.name)
 
 
 def _calls(record: Any, path: Path) -> NDArray[np.int8]:
