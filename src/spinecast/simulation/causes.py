@@ -90,7 +90,7 @@ def draw_causes(
 
 
 def _polygenic(dice: Dice, _: dict[str, Floats]) -> dict[str, Floats]:
-    # The place where genomes will enter: each value becomes dosages times betas.
+    # Where a preset has genomes, these dice are dosages times betas (see genetic_dice).
     return {
         name: dice.normals[name]
         for name in ("polygenic_bmd", "polygenic_size", "polygenic_disc", "polygenic_weight")

@@ -54,6 +54,13 @@ def draw_lives(
         fractures included, is computed anew from the same dice.
     """
     dice = draw_dice(seed, numbers)
+    if preset.variants:
+        # imported here: worlds without genomes load none of it
+        from spinecast.simulation.genetic_dice import inherit
+        from spinecast.simulation.genome_plan import open_cohort_plan
+
+        plan = open_cohort_plan(preset.people, preset.variants, seed=seed)
+        dice = inherit(dice, plan, seed)
     volunteers = preset.view == "AP"
     causes = draw_causes(dice, do=do, equations=VOLUNTEERS if volunteers else None)
     course = simulate_course(causes, dice, model=preset.hazard)

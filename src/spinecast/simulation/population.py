@@ -129,8 +129,7 @@ def draw_dice(seed: int, numbers: Sequence[int]) -> Dice:
     for column, number in enumerate(numbers):
         constitution = generator(seed, "simulation", "constitution", number)
         normals[:, column] = constitution.standard_normal(len(NORMALS))
-        life = generator(seed, "simulation", "life", number)
-        uniforms[:, column] = life.random(len(UNIFORMS))
+        uniforms[:, column] = _life(seed, number)
         course = generator(seed, "simulation", "fractures", number)
         ends[:, column] = course.random(2)
         fractures[:, :, column] = course.random((FRACTURE_ROUNDS, len(FRACTURE_DICE))).T
@@ -142,6 +141,16 @@ def draw_dice(seed: int, numbers: Sequence[int]) -> Dice:
         death=ends[0],
         drop_out=ends[1],
     )
+
+
+def draw_life(seed: int, numbers: Sequence[int]) -> dict[str, Floats]:
+    """Draw the uniform dice alone of the people ``numbers``, as :func:`draw_dice` does."""
+    uniforms = np.array([_life(seed, number) for number in numbers]).reshape(-1, len(UNIFORMS))
+    return dict(zip(UNIFORMS, uniforms.T, strict=True))
+
+
+def _life(seed: int, number: int) -> Floats:
+    return generator(seed, "simulation", "life", number).random(len(UNIFORMS))
 
 
 def person_id(number: int) -> str:

@@ -85,6 +85,9 @@ class Preset:
     view
         LATERAL: radiographs of a hospital's patients. AP: spine DXA of volunteers at one or
         two imaging visits (see ``imaging_visits``).
+    variants
+        Size of the people's genomes, 0 for none. With genomes, the heritable causes follow
+        from them, some people are related, and ancestries mix (see ``genetic_dice``).
     """
 
     name: str
@@ -95,6 +98,7 @@ class Preset:
     two_films: float = 0.35
     bmd_known: float = 0.43
     view: str = "LATERAL"
+    variants: int = 0
 
 
 _ENRICHED = HazardModel(
@@ -158,6 +162,28 @@ PRESETS: dict[str, Preset] = {
             hazard=_VOLUNTEERS,
             bmd_known=0.999,
             view="AP",
+        ),
+        Preset(
+            name="gwas-tiny",
+            description="300 volunteers with AP spine DXA and genomes of 2,000 variants, some of "
+            "them related, of two ancestries; for tests",
+            people=300,
+            shape=(192, 192),
+            hazard=_VOLUNTEERS,
+            bmd_known=0.999,
+            view="AP",
+            variants=2000,
+        ),
+        Preset(
+            name="gwas-demo",
+            description="5,000 volunteers with AP spine DXA and genomes of 20,000 variants, some "
+            "of them related, of two ancestries",
+            people=5000,
+            shape=(192, 192),
+            hazard=_VOLUNTEERS,
+            bmd_known=0.999,
+            view="AP",
+            variants=20000,
         ),
     )
 }

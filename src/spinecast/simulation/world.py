@@ -32,6 +32,7 @@ from spinecast.simulation.spine_state import SpineState
 
 if TYPE_CHECKING:
     from spinecast.simulation.anatomy import Anatomy
+    from spinecast.simulation.genomes import Genomes
     from spinecast.simulation.lateral import RenderedImage
     from spinecast.simulation.truth import Truth
 
@@ -209,6 +210,22 @@ class World:
 
         anatomy = self.anatomy(image_id, years=years, do=do)
         return render_lateral(anatomy, self.acquisition(image_id), shape=self.preset.shape)
+
+    def genomes(self) -> Genomes:
+        """Return the people's genomes, as an array reads them and as they are.
+
+        Raises
+        ------
+        RunError
+            SC-706 for a preset without genomes.
+        """
+        from spinecast.simulation.genome_plan import open_cohort_plan
+        from spinecast.simulation.genomes import Genomes
+
+        preset = self.preset
+        if not preset.variants:
+            raise error("SC-706", expected="a preset with genomes, as gwas-tiny", got=preset.name)
+        return Genomes(open_cohort_plan(preset.people, preset.variants, seed=self.seed))
 
     def truth(self) -> Truth:
         """Return all that is true of this world."""
