@@ -19,12 +19,11 @@ from spinecast.models.hvae_layers import (
     Inferred,
     ParentEffects,
     Pixels,
-    abduct_noise,
     apply_effects,
-    apply_noise,
     negative_log_likelihood,
 )
-from spinecast.models.image_model import ImageModel, repeat_rows
+from spinecast.models.image_follow_ups import FollowUps, missed, with_follow_ups
+from spinecast.models.image_model import ImageModel, counterfactual_images, repeat_rows
 from spinecast.models.latent_pairs import ReadsImages
 from spinecast.models.parent_reader import ParentReader
 
@@ -64,6 +63,10 @@ class HVAETraining:
     counterfactual, counterfactual_share
         Weight of the reader's term (see ``parent_reader``), and the share of each batch
         whose parents are exchanged for another person's.
+    follow_up, follow_up_share
+        Weight of the difference between people as they were at another visit and
+        their counterfactuals at its time, as a share of the difference that no change leaves
+        (see ``image_follow_ups``), and the largest share of a batch that is asked.
     """
 
     fit: FitSettings
@@ -78,7 +81,9 @@ class HVAETraining:
     independence: float = 0.1
     effects: float = 0.003
     counterfactual: float = 0.2
-    counterfactual_share: float = 0.5
+    counterfactual_share: float = 0.25
+    follow_up: float = 0.0
+    follow_up_share: float = 0.5
 
 
 #: Published (2,000 epochs of 16; gradients cut at 5); no counterfactual or independence term.
@@ -111,6 +116,8 @@ DEMO = HVAETraining(
         learning_rate=2e-3, max_steps=2500, batch_size=16, warmup_steps=50, ema_decay=0.99,
         clip_norm=20.0, skip_norm=2000.0, validate_every=250,
     ),
+    counterfactual=0.5,
+    follow_up=3.0,
 )  # fmt: skip
 
 
@@ -122,6 +129,7 @@ def fit_image_model(
     parents: np.ndarray,
     training: HVAETraining,
     reader: ParentReader | None = None,
+    follow_ups: FollowUps | None = None,
     validation_rows: np.ndarray | None = None,
     folder: Path | None = None,
     progress: Progress | None = None,
@@ -139,6 +147,8 @@ def fit_image_model(
         Training images, and those whose evidence bound decides which weights are kept.
     reader
         Frozen; needed where the counterfactual term has a weight.
+    follow_ups
+        Pairs among ``rows``; without any, that term is left out.
     folder, progress
         See :func:`spinecast.models.fit.fit`.
 
@@ -160,12 +170,19 @@ def fit_image_model(
     def batches(epoch: int) -> Iterator[Batch]:
         for number, batch in enumerate(order(epoch)):
             done = torch.tensor(_share_done(settings, epoch, step=epoch * length + number))
-            yield torch.from_numpy(images.read(rows[batch])), known[rows[batch]], done
+            given = torch.from_numpy(images.read(rows[batch])), known[rows[batch]], done
+            yield (*given, *followed(rows[batch]))
 
+    def followed(batch: np.ndarray) -> Iterator[torch.Tensor]:
+        if training.follow_up and follow_ups is not None and len(follow_ups):
+            most = round(training.follow_up_share * len(batch))
+            yield from with_follow_ups(batch, images, follow_ups, scale=model.scale, most=most)
+
+    unchanged = follow_ups.unchanged if follow_ups is not None else 0.0
     return fit(
         model,
         batches,
-        image_model_loss(training, reader),
+        image_model_loss(training, reader, unchanged=unchanged),
         settings=settings,
         validate=_evidence(training, images, known=known, rows=validation_rows),
         folder=folder,
@@ -177,11 +194,17 @@ class _Loss(Protocol):
     def __call__(self, module: nn.Module, batch: Batch, rng: torch.Generator) -> torch.Tensor: ...
 
 
-def image_model_loss(training: HVAETraining, reader: ParentReader | None) -> _Loss:
-    """Return the loss of images, standardised parents and the share of training done."""
+def image_model_loss(
+    training: HVAETraining, reader: ParentReader | None, *, unchanged: float = 0.0
+) -> _Loss:
+    """Return the loss of images, standardised parents and the share of training done.
+
+    Where they are followed by what ``with_follow_ups`` yields, ``unchanged`` is what those
+    pairs differ by.
+    """
 
     def loss(module: nn.Module, batch: Batch, rng: torch.Generator) -> torch.Tensor:
-        images, known, done = batch
+        images, known, done, *followed = batch
         warm = min(1.0, float(done) / training.kl_warmup) if training.kl_warmup else 1.0
         seen = repeat_rows(module.look(images), training.particles)
         images, known = repeat_rows([images, known], training.particles)
@@ -200,6 +223,13 @@ def image_model_loss(training: HVAETraining, reader: ParentReader | None) -> _Lo
                 share=training.counterfactual_share, rng=rng,
             )  # fmt: skip
             total = total + training.counterfactual * readings
+        if followed:
+            places, later, asked = followed
+            gap = missed(
+                module, images, inferred, followed=(places * training.particles, later, asked),
+                columns=middle_columns(images.shape[2], training.roi_columns),
+            )  # fmt: skip
+            total = total + training.follow_up * gap / max(unchanged, 1e-9)
         return total
 
     return loss
@@ -281,14 +311,6 @@ def _effort(pixels: Pixels) -> torch.Tensor:
     return moved + (pixels.log_gain / ParentEffects.GAIN).square().mean()
 
 
-def counterfactual_images(
-    images: torch.Tensor, before: Pixels, after: Pixels, *, module: nn.Module
-) -> torch.Tensor:
-    """Return the images with their own noise under another density, not clipped."""
-    moved = before if module.transport == "transported" else None
-    return apply_noise(abduct_noise(images, before), after, before=moved)
-
-
 def _evidence(
     training: HVAETraining,
     images: ReadsImages,
@@ -331,7 +353,6 @@ __all__ = [
     "HVAETraining",
     "PAPER",
     "PAPER_DEEP",
-    "counterfactual_images",
     "dependence",
     "fit_image_model",
     "image_model_loss",

@@ -16,6 +16,8 @@ from spinecast.models.hvae_layers import (
     ParentScale,
     Pixels,
     Transport,
+    abduct_noise,
+    apply_noise,
 )
 
 
@@ -104,6 +106,14 @@ class ParentEmbedding(nn.Sequential):
         super().__init__(nn.Linear(parents, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
 
 
+def counterfactual_images(
+    images: torch.Tensor, before: Pixels, after: Pixels, *, module: ImageModel
+) -> torch.Tensor:
+    """Return the images with their own noise under another density, not clipped."""
+    moved = before if module.transport == "transported" else None
+    return apply_noise(abduct_noise(images, before), after, before=moved)
+
+
 def repeat_rows(tensors: Sequence[torch.Tensor], times: int) -> list[torch.Tensor]:
     """Return the tensors with each row so many times in a row: one per particle."""
     if times == 1:
@@ -122,4 +132,10 @@ def require_multiple(image_shape: tuple[int, int], factor: int, *, where: str) -
         )
 
 
-__all__ = ["ImageModel", "ParentEmbedding", "repeat_rows", "require_multiple"]
+__all__ = [
+    "ImageModel",
+    "ParentEmbedding",
+    "counterfactual_images",
+    "repeat_rows",
+    "require_multiple",
+]

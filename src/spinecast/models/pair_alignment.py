@@ -84,20 +84,23 @@ def align(moving: torch.Tensor, fixed: torch.Tensor) -> torch.Tensor:
         return torch.where(target > 0.5, matched, fixed).clamp(0, 1)
 
 
-def estimate_pose(moving: torch.Tensor, fixed: torch.Tensor) -> torch.Tensor:
+def estimate_pose(
+    moving: torch.Tensor, fixed: torch.Tensor, *, rigid: bool = False, patience: int = 1
+) -> torch.Tensor:
     """Return each pose, (n, 4): shifts down and right by shares of the rows, turn, log scale.
 
     Maximises the correlation inside the common field, from coarse to fine, with a weak
-    pull towards no movement.
+    pull towards no movement. ``rigid`` keeps the scale; ``patience`` multiplies the steps.
     """
+    free = torch.tensor([1.0, 1.0, 1.0, 0.0 if rigid else 1.0], device=moving.device)
     with torch.enable_grad():
         pose = torch.zeros(len(moving), 4, device=moving.device, requires_grad=True)
         for reduction, steps in _LEVELS:
             small, goal = (F.avg_pool2d(x[:, None], reduction) for x in (moving, fixed))
             seen, wanted = (-F.max_pool2d(-_shown(x[:, None]), reduction) for x in (moving, fixed))
             optimizer = torch.optim.Adam([pose], lr=0.002 * reduction**0.5)
-            for _ in range(steps):
-                moved, inside = _move(small, seen, pose)
+            for _ in range(patience * steps):
+                moved, inside = _move(small, seen, pose * free)
                 # pairs do not influence each other: the sum's gradient is each one's own
                 loss = (
                     1 - _correlation(moved, goal, inside * wanted) + 0.5 * (pose**2).sum(dim=1)
@@ -105,7 +108,13 @@ def estimate_pose(moving: torch.Tensor, fixed: torch.Tensor) -> torch.Tensor:
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
-    return pose.detach()
+    return (pose * free).detach()
+
+
+def in_pose(moving: torch.Tensor, pose: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return films, (n, rows, columns), seen in ``pose``, and 1 where they show something."""
+    moved, inside = _move(moving[:, None], _shown(moving[:, None]), pose)
+    return moved[:, 0], inside[:, 0]
 
 
 def _shown(films: torch.Tensor) -> torch.Tensor:
@@ -149,4 +158,4 @@ def _correlation(a: torch.Tensor, b: torch.Tensor, weight: torch.Tensor) -> torc
     return product / size.clamp(min=1e-12).sqrt()
 
 
-__all__ = ["add_aligned_follow_ups", "align", "estimate_pose"]
+__all__ = ["add_aligned_follow_ups", "align", "estimate_pose", "in_pose"]

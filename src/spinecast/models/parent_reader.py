@@ -15,7 +15,7 @@ A network used here must not judge the model afterwards: judges are trained apar
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
@@ -122,6 +122,7 @@ def fit_reader(
     settings: FitSettings,
     validation_rows: np.ndarray,
     folder: Path | None = None,
+    progress: Callable[[float, str], None] | None = None,
 ) -> tuple[ParentReader, FitResult]:
     """Fit a reader, then calibrate it on validation people.
 
@@ -132,7 +133,7 @@ def fit_reader(
         (images, parents) in their units.
     rows, validation_rows
         Training and validation images.
-    folder
+    folder, progress
         See :func:`spinecast.models.fit.fit`.
     """
     values = torch.from_numpy(np.asarray(parents, dtype=np.float64))
@@ -158,7 +159,10 @@ def fit_reader(
         parts = [module(part.to(device)).cpu() for part in held_out.split(ROWS_PER_PASS)]
         return float(F.mse_loss(torch.cat(parts), known[validation_rows]))
 
-    result = fit(reader, batches, loss, settings=settings, validate=validate, folder=folder)
+    result = fit(
+        reader, batches, loss, settings=settings, validate=validate, folder=folder,
+        progress=progress,
+    )  # fmt: skip
     reader.calibrate(held_out, values[validation_rows])
     return reader, result
 

@@ -9,12 +9,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from spinecast.counterfactuals import StructuralCausalModel, load_scm
+from spinecast.counterfactuals.answer import parent_values
 from spinecast.counterfactuals.image_mechanism import ImageMechanism
 from spinecast.counterfactuals.judge import ParentJudge
 from spinecast.errors import error
 from spinecast.files import write_table
+from spinecast.images.fidelity import middle_columns
 from spinecast.models.fit import FitResult
 from spinecast.models.hvae_training import fit_image_model
+from spinecast.models.image_follow_ups import FollowUps, find_follow_ups
 from spinecast.models.parent_reader import ParentReader, ReaderConfig, fit_reader
 from spinecast.run import StageContext
 from spinecast.seeds import integer
@@ -28,6 +32,7 @@ from spinecast.stages.image_networks import (
     reader_config,
     require_fit,
 )
+from spinecast.stages.scans import TIME
 from spinecast.stages.seen import refuse_seen
 from spinecast.stages.settings import TrainingSettings
 from spinecast.stages.training import fitting, part_of
@@ -57,11 +62,15 @@ def make_image_models(context: StageContext) -> None:
         progress=part_of(context, (0.0, 0.05), label="reader"),
     )  # fmt: skip
     ParentJudge(reader, lesson.graph.image_parents).save(context.folder, name="reader")
+    follow_ups = follow_ups_of(
+        lesson, load_scm(context.needs["mechanisms"]),
+        progress=part_of(context, (0.05, 0.08), label="follow-ups"),
+    )  # fmt: skip
     for number, (name, words) in enumerate(BACKBONES.items()):
-        low, high = (0.05 + 0.95 * (number + k) / len(BACKBONES) for k in (0, 1))
+        low, high = (0.08 + 0.92 * (number + k) / len(BACKBONES) for k in (0, 1))
         progress = part_of(context, (low, high), label=f"{words} model")
         mechanism, result = _fitted_mechanism(
-            lesson, name, reader=reader, start=started.get(name), progress=progress
+            lesson, name, teachers=(reader, follow_ups), start=started.get(name), progress=progress
         )
         mechanism.save(context.folder, name=name)
         write_table(context.folder / f"history_{name}.csv", result.history)
@@ -106,6 +115,43 @@ def judge_errors(readings: np.ndarray, known: np.ndarray, parents: tuple[str, ..
     )
 
 
+def follow_ups_of(
+    lesson: Lesson,
+    scm: StructuralCausalModel,
+    *,
+    progress: Callable[[float, str], None] | None = None,
+) -> FollowUps | None:
+    """Return training people's scans beside their scan of the most distant age.
+
+    The parents asked for are what the causal model foretells of the first scan's under the
+    other's age alone. None where the graph knows no time.
+    """
+    if TIME not in scm.graph.names:
+        return None
+    rows, others = _most_distant(lesson.index, lesson.places("train"))
+    before = lesson.index.iloc[rows].reset_index(drop=True)
+    then = scm.counterfactual(before, {TIME: lesson.index[TIME].to_numpy(float)[others]},
+                              seed=integer(lesson.seed, "follow-ups") % 2**31)  # fmt: skip
+    asked = parent_values(lesson.graph, then)
+    settings = lesson.settings
+    middle = middle_columns(settings.preparation.shape[1], settings.judging.roi_columns)
+    return find_follow_ups(lesson.scans, rows, others, parents=asked, columns=middle,
+                           progress=progress)  # fmt: skip
+
+
+def _most_distant(index: pd.DataFrame, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return places of scans and of the same person's scan whose age differs most."""
+    known = index.iloc[places][["person_id", TIME]].assign(place=places)
+    by_age = known.sort_values([TIME, "place"], kind="stable").groupby("person_id", sort=False)
+    ends = {side: getattr(by_age, side)() for side in ("first", "last")}
+    first, last = (known["person_id"].map(end["place"]).to_numpy() for end in ends.values())
+    young, old = (known["person_id"].map(end[TIME]).to_numpy() for end in ends.values())
+    age = known[TIME].to_numpy()
+    other = np.where(age - young > old - age, first, last)
+    differs = old > young
+    return places[differs], other[differs]
+
+
 def given_weights(context: StageContext, lesson: Lesson) -> Path:
     """Return the run's weights folder, if it may judge these scans.
 
@@ -126,7 +172,6 @@ def _fitted_reader(
     lesson: Lesson, name: str, *, config: ReaderConfig, progress: Callable[[float, str], None]
 ) -> ParentReader:
     lengths: TrainingSettings = getattr(lesson.settings, name)
-    progress(0.0, "training")
     reader, _ = fit_reader(
         lesson.scans,
         lesson.places("train"),
@@ -135,6 +180,7 @@ def _fitted_reader(
         settings=fitting(lengths, integer(lesson.seed, "fit", name)),
         validation_rows=lesson.places("validation"),
         folder=lesson.folder / name,
+        progress=progress,
     )
     return reader.cpu().eval()
 
@@ -143,7 +189,7 @@ def _fitted_mechanism(
     lesson: Lesson,
     name: str,
     *,
-    reader: ParentReader,
+    teachers: tuple[ParentReader, FollowUps | None],
     start: ImageMechanism | None,
     progress: Callable[[float, str], None],
 ) -> tuple[ImageMechanism, FitResult]:
@@ -155,7 +201,8 @@ def _fitted_mechanism(
         lesson.places("train"),
         parents=lesson.parents,
         training=image_training(name, settings, seed=lesson.seed),
-        reader=reader,
+        reader=teachers[0],
+        follow_ups=teachers[1],
         validation_rows=lesson.places("validation")[:_VALIDATION_SCANS],
         folder=lesson.folder / name,
         progress=progress,
