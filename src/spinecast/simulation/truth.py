@@ -233,21 +233,6 @@ class Truth:
         """Return the image as it would have been (see ``World.counterfactual``)."""
         return self.world.counterfactual(image_id, years=years, do=do)
 
-    def landmarks(self, image_id: str) -> dict[str, NDArray[np.float64]]:
-        """Return the six points of every vertebra in view (see ``lateral_landmarks``)."""
-        from spinecast.simulation.lateral import lateral_landmarks
-
-        return lateral_landmarks(*self._scene(image_id), shape=self.world.preset.shape)
-
-    def masks(self, image_id: str) -> NDArray[np.uint8]:
-        """Return the labels of the vertebrae, T4 = 1 to L5 = 14 (see ``lateral_masks``)."""
-        from spinecast.simulation.lateral import lateral_masks
-
-        return lateral_masks(*self._scene(image_id), shape=self.world.preset.shape)
-
-    def _scene(self, image_id: str) -> tuple[Anatomy, Acquisition]:
-        return self.world.anatomy(image_id), self.world.acquisition(image_id)
-
     def _lives(self) -> list[Lives]:
         return [self.world.block(number) for number in range(self.world.block_count)]
 
@@ -287,6 +272,25 @@ class Truth:
         total = ours + death
         share = ours / np.where(total > 0.0, total, 1.0)
         return np.exp(-before) * share * -np.expm1(-total)
+
+
+class LateralTruth(Truth):
+    """The truth of a world of lateral radiographs."""
+
+    def landmarks(self, image_id: str) -> dict[str, NDArray[np.float64]]:
+        """Return the six points of every vertebra in view (see ``lateral_landmarks``)."""
+        from spinecast.simulation.lateral import lateral_landmarks
+
+        return lateral_landmarks(*self._scene(image_id), shape=self.world.preset.shape)
+
+    def masks(self, image_id: str) -> NDArray[np.uint8]:
+        """Return the labels of the vertebrae, T4 = 1 to L5 = 14 (see ``lateral_masks``)."""
+        from spinecast.simulation.lateral import lateral_masks
+
+        return lateral_masks(*self._scene(image_id), shape=self.world.preset.shape)
+
+    def _scene(self, image_id: str) -> tuple[Anatomy, Acquisition]:
+        return self.world.anatomy(image_id), self.world.acquisition(image_id)
 
 
 def _people(lives: Lives, world: World) -> pd.DataFrame:

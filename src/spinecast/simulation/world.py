@@ -229,9 +229,9 @@ class World:
 
     def truth(self) -> Truth:
         """Return all that is true of this world."""
-        from spinecast.simulation.truth import Truth
+        from spinecast.simulation.truth import LateralTruth
 
-        return Truth(self)
+        return LateralTruth(self)
 
     def _find(self, person: str) -> tuple[Lives, int]:
         number = person_number(person)
