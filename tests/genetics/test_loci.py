@@ -9,6 +9,7 @@ from scipy import stats
 
 from spinecast.errors import SpinecastError
 from spinecast.genetics.loci import (
+    correlations_in,
     find_loci,
     inflation,
     lead_variants,
@@ -18,6 +19,7 @@ from spinecast.genetics.loci import (
 )
 
 from .association_tables import associations
+from .linked_panels import InMemory, tables
 
 
 def peaks(places: dict[int, float], size: int = 400) -> pd.DataFrame:
@@ -98,6 +100,24 @@ def test_the_same_variant_in_two_regions_is_kept_in_both():
     both = pd.concat([leads.assign(region="hip"), leads.assign(region="spine")])
     kept = prune_leads(both, lambda names: np.eye(len(names)))
     assert kept["region"].tolist() == ["hip", "spine"]
+
+
+def test_leads_are_pruned_by_the_correlations_of_genotypes():
+    rng = np.random.default_rng(8)
+    calls = rng.binomial(2, 0.4, (3, 200)).astype(np.float32)
+    calls[1] = calls[0]
+    calls[1, :4] = [np.nan, 2 - calls[0, 1], calls[0, 2], calls[0, 3]]
+    samples, variants = tables(200, ["1", "1", "1"])
+    correlations = correlations_in(InMemory(samples, variants, calls))
+    names = variants["variant_id"].tolist()
+    found = correlations([names[2], names[0], names[1]])
+    filled = calls.copy()
+    filled[1, 0] = np.nanmean(calls[1])
+    np.testing.assert_allclose(found, np.corrcoef(filled[[2, 0, 1]]), atol=1e-6)
+    assert found[1, 2] ** 2 > 0.9
+    with pytest.raises(SpinecastError) as caught:
+        correlations(["rs-unknown"])
+    assert caught.value.code == "SC-511"
 
 
 def test_known_loci_are_those_within_reach_of_a_known_variant():

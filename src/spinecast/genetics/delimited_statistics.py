@@ -6,8 +6,10 @@ where a loop over cells takes minutes.
 
 from __future__ import annotations
 
+import gzip
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from spinecast.files import atomic_path
 MISSING = "#NA"
 _MISSING_WORDS = ["#NA", "NA", "N/A", "NaN", "nan", ""]
 _ROWS = 500_000
+_COMPRESSION = 4  # a tenth of the time of level 9 on such tables, files 8 % larger
 _SMALLEST_LOG = 290.0  # below, a product with a power of ten would overflow
 _EXPONENT = re.compile(r"^\s*([0-9.]+)[eE](-[0-9]+)\s*$")
 
@@ -111,11 +114,17 @@ def _column(values: Any) -> Any:
     return pa.array(values, from_pandas=True)
 
 
-def _sink(path: Path, compressed: bool) -> Any:
+@contextmanager
+def _sink(path: Path, compressed: bool) -> Iterator[Any]:
     import pyarrow as pa
 
-    raw = pa.OSFile(str(path), "wb")
-    return pa.CompressedOutputStream(raw, "gzip") if compressed else raw
+    with pa.OSFile(str(path), "wb") as raw:
+        if not compressed:
+            yield raw
+            return
+        # neither name nor time in the header: equal tables give equal bytes
+        with gzip.GzipFile("", "wb", _COMPRESSION, raw, mtime=0) as packed:
+            yield packed
 
 
 def _filled(rows: Any, missing: str) -> Any:

@@ -18,6 +18,7 @@ from spinecast.genetics.associations import (
     natural_log_p,
 )
 from spinecast.genetics.ld_score import MEDIAN_CHI_SQUARE
+from spinecast.genotypes.genotypes import Genotypes, Places
 
 GENOME_WIDE = 5e-8
 SUGGESTIVE = 1e-5
@@ -192,6 +193,41 @@ def prune_leads(
                 chosen.append(row)
         kept += group["variant_id"].iloc[np.array(chosen)].tolist()
     return leads[leads["variant_id"].isin(kept)].reset_index(drop=True)
+
+
+def correlations_in(genotypes: Genotypes, *, samples: Places | None = None) -> Correlations:
+    """Give :func:`prune_leads` its correlations from genotypes; missing ones count as the mean.
+
+    Parameters
+    ----------
+    genotypes
+        Of the people scanned, or of a reference of the same ancestry.
+    samples
+        Places of the people; None for all.
+
+    Raises
+    ------
+    GeneticsError
+        SC-511, when used, for a variant that the genotypes do not hold.
+    """
+    ids = genotypes.variants["variant_id"]
+    places = pd.Series(np.arange(len(ids), dtype=np.int64), index=ids)
+    places = places[~places.index.duplicated()]
+
+    def correlations(names: list[str]) -> NDArray[np.float64]:
+        absent = [name for name in names if name not in places.index]
+        if absent:
+            raise error("SC-511", expected="the lead variants", got=f"no {absent[0]!r}",
+                        where=genotypes.origin)  # fmt: skip
+        dosages = genotypes.dosages(places.loc[names].to_numpy(), samples=samples)
+        centred = dosages.astype(np.float64)
+        centred -= np.nanmean(centred, axis=1, keepdims=True)
+        centred = np.nan_to_num(centred)
+        length = np.sqrt((centred**2).sum(axis=1))
+        scaled = centred / np.where(length > 0, length, np.inf)[:, None]
+        return np.asarray(scaled @ scaled.T, dtype=np.float64)
+
+    return correlations
 
 
 def overlap_with_known(

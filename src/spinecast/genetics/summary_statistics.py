@@ -39,7 +39,7 @@ MANDATORY = (
     "standard_error", "effect_allele_frequency", "p_value",
 )  # fmt: skip
 _NUMBERS = ("beta", "standard_error", "effect_allele_frequency", "n", "info")
-_WRITTEN_CODES = {"X": 23, "XY": 23, "Y": 24, "MT": 25}
+_WRITTEN_CODES = {str(k): k for k in range(1, 23)} | {"X": 23, "XY": 23, "Y": 24, "MT": 25}
 _RS = r"rs[0-9]+"
 
 
@@ -165,7 +165,7 @@ def _stem(path: Path) -> str:
 
 
 def _columns(table: pd.DataFrame, reference_allele: str | None) -> dict[str, Any]:
-    chromosome = table["chromosome"].map(lambda name: _WRITTEN_CODES.get(name, name)).astype(int)
+    chromosome = table["chromosome"].map(_WRITTEN_CODES)
     columns: dict[str, Any] = {
         "chromosome": chromosome.to_numpy(),
         "base_pair_location": table["base_pair_location"].to_numpy(),
