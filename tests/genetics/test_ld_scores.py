@@ -36,9 +36,9 @@ def dense(genotypes, coordinates, reach):
 
 
 @pytest.mark.parametrize(("unit", "window"), [("variants", 30), ("kb", 77.5), ("cM", 0.8)])
-@pytest.mark.parametrize("block", [512, 37])
+@pytest.mark.parametrize("block", [512, 7])
 def test_scores_are_the_sums_over_the_dense_matrix(genotypes, monkeypatch, unit, window, block):
-    monkeypatch.setattr(module, "_BLOCK", block)
+    monkeypatch.setattr(module, "_SMALLEST_BLOCK", block)
     variants = genotypes.variants.iloc[:390]
     coordinates = {
         "variants": np.concatenate([np.arange(250.0), np.arange(140.0)]),

@@ -81,6 +81,12 @@ def test_without_sex_chromosomes_nobody_is_judged_by_them(genotypes):
     assert flow["neither XX nor XY"] == 0
 
 
+def test_without_autosomes_nobody_is_a_heterozygosity_outlier(genotypes):
+    summary = sample_summary(genotypes, variants=np.arange(300, 700))
+    assert summary["heterozygosity_f"].isna().all()
+    assert not heterozygosity_outliers(summary).any()
+
+
 def test_a_mixed_sample_is_a_heterozygosity_outlier(genotypes):
     outliers = heterozygosity_outliers(sample_summary(genotypes))
     assert outliers[3]

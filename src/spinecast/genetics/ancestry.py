@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import count as numbers
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from spinecast.cluster import Progress
 from spinecast.errors import error
 from spinecast.genetics.chromosomes import autosomal, chosen_samples
 from spinecast.genetics.krylov import leading_eigenpairs
@@ -41,6 +43,9 @@ class Components:
         ``effect_allele_frequency``, and the weight of its standardised dosage in each score.
     constant
         Variants left out because they do not vary.
+    residuals
+        How far each component is from settled, (k,): 1e-3 is sharp, 1e-1 says that it lies
+        among the noise, where no component tells anything.
     passes
         How often the genotypes were read.
     """
@@ -49,23 +54,46 @@ class Components:
     eigenvalues: Floats
     loadings: pd.DataFrame
     constant: int
+    residuals: Floats
     passes: int
 
 
 @dataclass(frozen=True)
+class _Tile:
+    """Centred dosages (v, n) and what scales them to variance 1 in equilibrium; 0 if constant."""
+
+    variants: Places
+    rows: NDArray[np.float32]
+    scale: Floats
+    frequency: Floats
+
+    @property
+    def varies(self) -> BoolArray:
+        return self.scale > 0
+
+
+@dataclass(frozen=True)
 class _Standardised:
-    """Blocks of dosages with mean 0 and, were the calls in equilibrium, variance 1."""
+    """Genotypes of mean 0 and variance 1, scaled only after they are multiplied: Z = D X."""
 
     blocks: GenotypeBlocks
 
-    def __iter__(self) -> Iterator[tuple[Places, NDArray[np.float32], Floats]]:
+    def __iter__(self) -> Iterator[_Tile]:
         for block in self.blocks:
             frequency = np.nan_to_num(block.mean) / 2.0
             spread = np.sqrt(2.0 * frequency * (1.0 - frequency))
             varies = (spread > 0) & (block.sum_squares > 0)
-            scale = (1.0 / spread[varies]).astype(np.float32)
-            tile = np.multiply(block.tile[varies], scale[:, None])
-            yield block.variants[varies], tile, frequency[varies]
+            scale = np.divide(1.0, spread, out=np.zeros_like(spread), where=varies)
+            yield _Tile(block.variants, block.tile, scale, frequency)
+
+    def relationship(self, vectors: Floats) -> Floats:
+        """Return Z'Z times vectors, (n, b)."""
+        total = np.zeros_like(vectors)
+        single = vectors.astype(np.float32)
+        for tile in self:
+            inner = (tile.rows @ single) * (tile.scale**2)[:, None].astype(np.float32)
+            total += tile.rows.T @ inner
+        return total
 
 
 def principal_components(
@@ -76,6 +104,8 @@ def principal_components(
     samples: Places | None = None,
     count: int = 10,
     tolerance: float = 1e-3,
+    most_passes: int = 20,
+    progress: Progress | None = None,
 ) -> Components:
     """Compute the leading principal components of the samples.
 
@@ -97,54 +127,85 @@ def principal_components(
         Places; unrelated people only, or components tell families. Others can be projected.
     count
         Components wanted.
-    tolerance
-        See :func:`spinecast.genetics.krylov.leading_eigenpairs`.
+    tolerance, most_passes, progress
+        See :func:`spinecast.genetics.krylov.leading_eigenpairs`; called after each pass.
 
     Raises
     ------
     GeneticsError
-        SC-522 no variants left, SC-526 fewer samples than components ask for, SC-528 not
-        settled.
+        SC-522 no variants left, SC-526 fewer samples than components ask for.
     """
     people = chosen_samples(genotypes, samples)
-    width = count + _OVERSAMPLING
-    if count < 1 or people.size <= width:
-        got = f"{people.size} samples for {count} components"
-        raise error("SC-526", expected=f"more than {width} samples", got=got)
     order = np.argsort(people)
-    blocks = _Standardised(
-        GenotypeBlocks(genotypes, people[order], autosomal(genotypes, variants), _BLOCK)
+    blocks, m = _standardised(genotypes, autosomal(genotypes, variants), people[order])
+    found = leading_eigenpairs(
+        _counted_product(blocks, m, most_passes=most_passes, progress=progress),
+        generator.standard_normal((people.size, _width(people, count))),
+        count,
+        tolerance=tolerance,
+        most_passes=most_passes,
     )
-    used = [places for places, _, _ in blocks]
-    m = sum(places.size for places in used)
-    if m == 0:
-        got = f"none among {variants.size}"
-        raise error("SC-522", expected="variants that vary", got=got, where=genotypes.origin)
-
-    def product(vectors: Floats) -> Floats:
-        total = np.zeros_like(vectors)
-        single = vectors.astype(np.float32)
-        for _, tile, _ in blocks:
-            total += tile.T @ (tile @ single)
-        return total / m
-
-    start = generator.standard_normal((people.size, width))
-    found = leading_eigenpairs(product, start, count, tolerance=tolerance)
-    names = [f"PC{k + 1}" for k in range(count)]
     scores = np.empty_like(found.vectors)
     scores[order] = found.vectors
-    ids = genotypes.samples["sample_id"].to_numpy()[people]
     return Components(
-        scores=pd.DataFrame(scores, columns=names, index=pd.Index(ids, name="sample_id")),
+        scores=_scores(genotypes, people, scores),
         eigenvalues=found.eigenvalues,
         loadings=_loadings(genotypes, blocks, found.vectors / (found.eigenvalues * m)),
-        constant=len(blocks.blocks.variants) - m if blocks.blocks.variants is not None else 0,
+        constant=blocks.blocks.n_variants - m,
+        residuals=found.residuals,
         passes=found.passes + 2,
     )
 
 
+def _counted_product(
+    blocks: _Standardised, m: int, *, most_passes: int, progress: Progress | None
+) -> Callable[[Floats], Floats]:
+    passes = numbers(1)
+
+    def product(vectors: Floats) -> Floats:
+        found = blocks.relationship(vectors) / m
+        if progress is not None:
+            progress(next(passes), most_passes)
+        return found
+
+    return product
+
+
+def _scores(genotypes: Genotypes, people: Places, scores: Floats) -> pd.DataFrame:
+    ids = pd.Index(genotypes.samples["sample_id"].to_numpy()[people], name="sample_id")
+    names = [f"PC{k + 1}" for k in range(scores.shape[1])]
+    return pd.DataFrame(scores, columns=names, index=ids)
+
+
+def _width(people: Places, count: int) -> int:
+    width = count + _OVERSAMPLING
+    if count < 1 or people.size <= width:
+        got = f"{people.size} samples for {count} components"
+        raise error("SC-526", expected=f"more than {width} samples", got=got)
+    return width
+
+
+def _standardised(
+    genotypes: Genotypes, variants: Places, people: Places
+) -> tuple[_Standardised, int]:
+    """Return the blocks and how many of their variants vary."""
+    blocks = _Standardised(GenotypeBlocks(genotypes, people, variants, _BLOCK))
+    m = sum(int(tile.varies.sum()) for tile in blocks)
+    if m == 0:
+        got = f"none among {variants.size}"
+        raise error("SC-522", expected="variants that vary", got=got, where=genotypes.origin)
+    return blocks, m
+
+
 def _loadings(genotypes: Genotypes, blocks: _Standardised, weights: Floats) -> pd.DataFrame:
-    parts = [(places, tile @ weights, frequency) for places, tile, frequency in blocks]
+    parts = [
+        (
+            tile.variants[tile.varies],
+            (tile.rows @ weights * tile.scale[:, None])[tile.varies],
+            tile.frequency[tile.varies],
+        )
+        for tile in blocks
+    ]
     places = np.concatenate([part[0] for part in parts])
     columns = ["variant_id", "effect_allele", "other_allele"]
     frame = genotypes.variants.iloc[places][columns].reset_index(drop=True)
@@ -206,8 +267,7 @@ def project_components(
         spread = np.sqrt(2.0 * frequency * (1.0 - frequency))
         standardised = np.nan_to_num((dosages - 2.0 * frequency) / spread)
         scores += standardised.T @ part[names].to_numpy(dtype=np.float64)
-    ids = pd.Index(genotypes.samples["sample_id"].to_numpy()[people], name="sample_id")
-    return pd.DataFrame(scores, columns=names, index=ids)
+    return _scores(genotypes, people, scores)
 
 
 def ancestry_distance(

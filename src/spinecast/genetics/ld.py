@@ -280,6 +280,7 @@ def clump(
     kb: float = 250.0,
     measure: str = "haplotypes",
     samples: Places | None = None,
+    progress: Progress | None = None,
 ) -> Clumps:
     """Gather associations into clumps, as PLINK 1.9's ``--clump`` does.
 
@@ -299,8 +300,8 @@ def clump(
         Limits of linkage and distance.
     measure
         See :func:`linkage_with`; PLINK 1.9 uses haplotypes.
-    samples
-        Places of unrelated people; None for all.
+    samples, progress
+        Places of unrelated people, None for all; called after each chromosome.
 
     Raises
     ------
@@ -315,8 +316,11 @@ def clump(
     found, absent = _located(associations, genotypes)
     clumps: list[dict[str, Any]] = []
     members: list[pd.DataFrame] = []
-    for _, rows in found.groupby("chromosome", sort=False):
+    chromosomes = found.groupby("chromosome", sort=False)
+    for done, (_, rows) in enumerate(chromosomes, start=1):
         _clump_chromosome(rows, (genotypes, people, rule), into=(clumps, members))
+        if progress is not None:
+            progress(done, len(chromosomes))
     columns = ["variant_id", "chromosome", "base_pair_location", "p_value", "strength"]
     columns += ["start", "end", "members", "others"]
     table = pd.DataFrame(clumps, columns=columns)

@@ -17,7 +17,7 @@ from spinecast.genotypes.genotypes import Genotypes, Places
 
 Floats = NDArray[np.float64]
 
-_BLOCK = 512
+_SMALLEST_BLOCK, _BLOCK = 64, 512
 _COMMON = 0.05
 _BASE_PAIRS_PER_KB = 1000.0
 UNITS = ("cM", "kb", "variants")
@@ -106,15 +106,10 @@ def compute_ld_scores(
         SC-520 positions or centimorgans not ascending, SC-522 no autosomal variants, SC-523
         no genetic map, SC-525 an impossible window, SC-526 fewer than three samples.
     """
-    if unit not in UNITS or not window > 0:
-        got = f"{window:g} {unit}"
-        raise error(
-            "SC-525", expected=f"a reach in {' or '.join(UNITS)}", got=got, where="ld_scores"
-        )
     people = np.sort(chosen_samples(genotypes, samples))
     if people.size < 3:
         raise error("SC-526", expected="at least 3 samples", got=str(people.size))
-    reach = window * _BASE_PAIRS_PER_KB if unit == "kb" else window
+    reach = _reach(window, unit)
     tasks = [
         _Task(genotypes, run, _coordinates(genotypes, run, unit), people, reach)
         for run in chromosome_runs(genotypes, autosomal(genotypes, variants))
@@ -127,6 +122,13 @@ def compute_ld_scores(
     table = genotypes.variants.iloc[places[varies]][columns].reset_index(drop=True)
     table = table.assign(maf=maf[varies], ld_score=score[varies])
     return LDScores(table, int((~varies).sum()))
+
+
+def _reach(window: float, unit: str) -> float:
+    if unit not in UNITS or not window > 0:
+        expected = f"a reach in {' or '.join(UNITS)}"
+        raise error("SC-525", expected=expected, got=f"{window:g} {unit}", where="LD scores")
+    return window * _BASE_PAIRS_PER_KB if unit == "kb" else window
 
 
 def _coordinates(genotypes: Genotypes, run: ChromosomeRun, unit: str) -> Floats:
@@ -149,9 +151,11 @@ def _score_run(task: _Task) -> tuple[Floats, Floats]:
     size, n = task.run.places.size, task.people.size
     first = np.searchsorted(task.coordinates, task.coordinates - task.reach, side="left")
     score, maf = np.zeros(size), np.zeros(size)
+    # Tiles much longer than the reach would be multiplied for pairs that do not count.
+    rows = int(np.clip(np.median(np.arange(size) - first), _SMALLEST_BLOCK, _BLOCK))
     held: deque[_Tile] = deque()
     start = 0
-    for block in GenotypeBlocks(task.genotypes, task.people, task.run.places, _BLOCK):
+    for block in GenotypeBlocks(task.genotypes, task.people, task.run.places, rows):
         length = np.sqrt(block.sum_squares)
         varies = length > 0
         scale = np.divide(1.0, length, out=np.zeros_like(length), where=varies)
@@ -161,15 +165,15 @@ def _score_run(task: _Task) -> tuple[Floats, Floats]:
         while held and held[0].stop <= first[start]:
             held.popleft()
         for earlier in held:
-            _add_pairs(earlier, tile, first, (score, n))
-        _add_pairs(tile, tile, first, (score, n))
+            _add_pairs(earlier, tile, first=first, sums=(score, n))
+        _add_pairs(tile, tile, first=first, sums=(score, n))
         held.append(tile)
         start = tile.stop
     return score, maf
 
 
 def _add_pairs(
-    left: _Tile, right: _Tile, first: NDArray[np.int64], sums: tuple[Floats, int]
+    left: _Tile, right: _Tile, *, first: NDArray[np.int64], sums: tuple[Floats, int]
 ) -> None:
     """Add adjusted r-square of all pairs within reach of two tiles, to both sides once."""
     score, n = sums

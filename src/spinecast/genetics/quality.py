@@ -16,7 +16,7 @@ from spinecast.genetics.chromosomes import AUTOSOMES, chosen, chosen_samples
 from spinecast.genetics.hard_calls import hard_calls, packed_calls
 from spinecast.genetics.hardy_weinberg import hardy_weinberg_mid_p
 from spinecast.genotypes.decode import count_calls, select_samples, to_packed
-from spinecast.genotypes.genotypes import Genotypes, Places
+from spinecast.genotypes.genotypes import Genotypes, PackedCalls, Places
 
 Counts = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
@@ -123,17 +123,16 @@ def _summarise(block: _Block) -> dict[str, NDArray[Any]]:
     else:
         dosages = block.genotypes.dosages(block.variants, samples=block.samples)
         packed = to_packed(hard_calls(dosages))
-    people = block.samples.size
-    counts = count_calls(packed, people)
-    females = count_calls(select_samples(packed, np.flatnonzero(block.sex != 1)), _not_male(block))
+    counts = count_calls(packed, block.samples.size)
     chromosomes = block.genotypes.variants["chromosome"].to_numpy()[block.variants]
-    alleles, copies, called, expected = _alleles(counts, counts - females, chromosomes)
+    males = _count_males(packed, block.sex, np.isin(chromosomes, ["X", "Y"]))
+    alleles, copies, called, expected = _alleles(counts, males, chromosomes)
     if dosages is not None:
         diploid = np.isin(chromosomes, list(_DIPLOID | {"MT"}))
         alleles, copies, called = _of_dosages(dosages, (alleles, copies, called), diploid)
     frequency = np.full(len(counts), np.nan)
     np.divide(alleles, copies, out=frequency, where=copies > 0)
-    tested = np.where((chromosomes == "X")[:, None], females, counts)
+    tested = np.where((chromosomes == "X")[:, None], counts - males, counts)
     hwe = np.where(np.isin(chromosomes, ["Y", "MT"]), np.nan, hardy_weinberg_mid_p(tested))
     return {
         "n": called.astype(np.int64),
@@ -145,8 +144,13 @@ def _summarise(block: _Block) -> dict[str, NDArray[Any]]:
     }
 
 
-def _not_male(block: _Block) -> int:
-    return int((block.sex != 1).sum())
+def _count_males(packed: PackedCalls, sex: NDArray[np.int64], where: BoolArray) -> Counts:
+    """Count the calls of males on X and Y; 0 elsewhere, where nothing depends on them."""
+    counts = np.zeros((len(packed), 4), dtype=np.int64)
+    male = np.flatnonzero(sex == 1)
+    if where.any():
+        counts[where] = count_calls(select_samples(packed[where], male), male.size)
+    return counts
 
 
 def _alleles(

@@ -173,8 +173,11 @@ def heterozygosity_outliers(summary: pd.DataFrame, *, deviations: float = 5.0) -
 
     The spread is 1.4826 times the median absolute deviation, so that the outliers do not
     widen it. People of mixed ancestry are low for no fault of theirs: judge one ancestry.
+    Nobody is an outlier where F is unknown.
     """
     f = summary["heterozygosity_f"].to_numpy(dtype=np.float64)
+    if np.isnan(f).all():
+        return np.zeros(f.size, dtype=np.bool_)
     away = np.abs(f - np.nanmedian(f))
     return away > deviations * _MAD_TO_SD * np.nanmedian(away)
 
