@@ -123,11 +123,6 @@ GENETIC_CODES: dict[str, tuple[str, str, str]] = {
         "No variant of the associations is among the genotypes.",
         "Compare variant ids and builds of the two files.",
     ),
-    "SC-528": (
-        "components did not settle",
-        "The eigenvectors still changed after the largest number of passes.",
-        "Ask for fewer components, or loosen the tolerance; later components tell little.",
-    ),
     # -- SC-530 to SC-539 traits and scans ------------------------------------------------------
     "SC-530": (
         "unreadable table of traits",
@@ -237,7 +232,8 @@ GENETIC_CODES: dict[str, tuple[str, str, str]] = {
     "SC-557": (
         "unreadable LD scores",
         "LD scores come as NAME.l2.ldscore[.gz] with columns CHR SNP BP L2, and NAME.l2.M_5_50.",
-        "Compute them with `spinecast ld-score`, or name the folder that holds both files.",
+        "Compute them with `spinecast genotypes ld-scores`, or name the folder that holds both "
+        "files.",
     ),
     "SC-558": (
         "unknown format",
@@ -254,5 +250,23 @@ GENETIC_CODES: dict[str, tuple[str, str, str]] = {
         "names or values that another tool would misread",
         "Spaces or quotes in names, names that occur twice, texts where numbers belong.",
         "Rename the ids or traits, or code the values as numbers.",
+    ),
+    # -- SC-570 to SC-579 lists and commands ------------------------------------------------------
+    "SC-570": (
+        "unreadable list",
+        "Lists of people and of variants are text, one entry a line; this one cannot be read or "
+        "is empty.",
+        "Check the path; people are listed as IID or FID IID, variants by id.",
+    ),
+    "SC-571": (
+        "list of others",
+        "No entry of the list is among the genotypes.",
+        "Compare how ids are written in both files.",
+    ),
+    "SC-572": (
+        "traits of different kinds",
+        "Some of the traits are case-control (0 and 1, or 1 and 2), some are measurements, and "
+        "one method was to be chosen for all.",
+        "Scan them apart with --trait, or name --method linear or mixed to test all alike.",
     ),
 }

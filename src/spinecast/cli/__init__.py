@@ -7,7 +7,7 @@ from spinecast.cli.application import app, main
 
 # in the order of --help
 # isort: off
-from spinecast.cli import guide, cohorts, runs, answers
+from spinecast.cli import guide, cohorts, runs, answers, genetics
 # isort: on
 
-__all__ = ["answers", "app", "cohorts", "guide", "main", "runs"]
+__all__ = ["answers", "app", "cohorts", "genetics", "guide", "main", "runs"]

@@ -20,21 +20,37 @@ class Layout(StrEnum):
 
     hospital = "hospital"
     ukbiobank = "ukbiobank"
+    plink = "plink"
+    pgen = "pgen"
+    bgen = "bgen"
+
+
+_GENOTYPES = {Layout.plink: "bed", Layout.pgen: "pgen", Layout.bgen: "bgen"}
 
 
 @app.command(rich_help_panel=PANEL)
 def simulate(
     write: Annotated[Path, typer.Option("--write", help="Folder to write the cohort to.")],
     preset: Annotated[
-        str, typer.Option(help="tiny (60 people), demo (600), bench (5,000), dxa-tiny, dxa-demo.")
+        str,
+        typer.Option(
+            help="tiny (60 people), demo (600), bench (5,000), dxa-tiny, dxa-demo, gwas-tiny, "
+            "gwas-demo."
+        ),
     ] = "tiny",
-    layout: Annotated[Layout, typer.Option(help="hospital; ukbiobank for DXA.")] = Layout.hospital,
+    layout: Annotated[
+        Layout,
+        typer.Option(help="hospital; ukbiobank for DXA; plink, pgen or bgen for genomes (gwas-)."),
+    ] = Layout.hospital,
     seed: SeedOption = 1,
 ) -> None:
-    """Write a simulated cohort to disk: DICOM and CSV as of a hospital, or a UK Biobank extract.
+    """Write a simulated cohort to disk: of a hospital, a UK Biobank extract, or a genetic study.
 
     Example: spinecast simulate --preset tiny --seed 1 --write hospital
     """
+    if layout in _GENOTYPES:
+        _simulate_genomes(preset, write, layout, seed=seed)
+        return
     from spinecast.cohort.sources.simulated import write_simulated_extract, write_simulated_folder
 
     writers = {"hospital": write_simulated_folder, "ukbiobank": write_simulated_extract}
@@ -45,6 +61,19 @@ def simulate(
         "ukbiobank": f"run counterfactual-dxa --source ukbiobank:{write} --train --out run1",
     }
     console.print(f"Next: spinecast {following[layout.value]}", highlight=False, soft_wrap=True)
+
+
+def _simulate_genomes(preset: str, write: Path, layout: Layout, *, seed: int) -> None:
+    from spinecast.cli.genetics import say, telling
+    from spinecast.stages.simulated_genomes import write_simulated_genomes
+
+    with telling() as teller:
+        summary = write_simulated_genomes(
+            preset, write, layout=layout.value, seed=seed, teller=teller
+        )
+    say(f"SIMULATED cohort written to {write}: {summary}")
+    genotypes = f"{write}/genomes.{_GENOTYPES[layout]}"
+    say(f"Next: spinecast genotypes qc --genotypes {genotypes} --build GRCh38 --out qc")
 
 
 @app.command(rich_help_panel=PANEL)

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from spinecast.errors import error
 from spinecast.genetics.block_jackknife import Estimate, FloatArray, Jackknifed
@@ -30,7 +30,7 @@ from spinecast.genetics.ld_score_regression import (
     chi_square_weights,
 )
 
-MEDIAN_CHI_SQUARE = float(stats.chi2.ppf(0.5, 1))
+MEDIAN_CHI_SQUARE = float(special.chdtri(1, 0.5))
 
 
 @dataclass(frozen=True)
@@ -229,7 +229,7 @@ def liability_scale(h2: Estimate, *, sample_share: float, population_share: floa
         if not 0 < share < 1:
             raise error("SC-555", expected="a share of cases in (0, 1)", got=f"{share}")
     k, p = population_share, sample_share
-    density = stats.norm.pdf(stats.norm.isf(k))
+    density = np.exp(-(special.ndtri(k) ** 2) / 2) / np.sqrt(2 * np.pi)
     factor = (k * (1 - k)) ** 2 / (p * (1 - p) * density**2)
     return Estimate(h2.estimate * factor, h2.standard_error * factor)
 

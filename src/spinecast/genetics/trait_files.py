@@ -70,7 +70,7 @@ def read_traits(path: Path, *, names: Sequence[str] = ()) -> pd.DataFrame:
 def _lines(path: Path) -> list[str]:
     try:
         text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as cause:
+    except (OSError, UnicodeDecodeError) as cause:
         raise error("SC-530", expected="UTF-8 text", got=str(cause), where=path.name) from cause
     lines = [line for line in text.splitlines() if line.strip()]
     if "\0" in text or len(lines) < 2:

@@ -22,6 +22,7 @@ from spinecast.simulation.world import World, open_world
 from spinecast.tables import validate
 
 if TYPE_CHECKING:
+    from spinecast.simulation.genomes import Genomes
     from spinecast.simulation.lateral import RenderedImage
     from spinecast.simulation.truth import Truth
 
@@ -80,6 +81,16 @@ class SimulatedSource:
             manufacturer=film.maker,
             attributes={"ImageComments": "SIMULATED"},
         )
+
+    def genomes(self) -> Genomes:
+        """Return the people's genomes, as an array reads them, and what is true of them.
+
+        Raises
+        ------
+        RunError
+            SC-706 for a preset without genomes.
+        """
+        return self.world.genomes()
 
     def truth(self) -> Truth:
         """Return what is true of this world, for tests and recovery only."""

@@ -1,0 +1,224 @@
+"""Time genome-wide scans and whole-genome models against the field's programs, whole processes.
+
+    python benchmarks/genetics.py [--small]
+
+Writes simulated genomes to a temporary folder (5,000 people x 100,000 variants; 5,000 x 20,000
+for the model), then runs `spinecast gwas` and, where they are installed, `plink2 --glm` for 1,
+10 and 100 traits and `bolt --lmmInfOnly`, all on the same files with as many threads as there
+are cores. Seconds are by the clock from start to end of the process, results written; memory is
+the largest a process had. Every comparison says whether the statistics agree.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from spinecast.genotypes import write_bed
+from spinecast.seeds import generator
+from spinecast.simulation.genomes import simulate_genomes
+
+TARGETS = {1: 4.0, 10: 12.0, 100: 40.0}
+MODEL_TARGET = 20.0
+MEMORY_TARGET = 1.0
+_CHEAP = 12.0
+_TAKES = 3
+
+
+@dataclass(frozen=True)
+class Study:
+    stem: Path
+    traits: Path
+    covariates: Path
+
+    @property
+    def bed(self) -> Path:
+        return self.stem.with_suffix(".bed")
+
+
+@dataclass(frozen=True)
+class Taken:
+    seconds: float
+    gibibytes: float
+
+    def __str__(self) -> str:
+        return f"{self.seconds:7.2f} s {self.gibibytes:5.2f} GiB"
+
+
+def write_study(folder: Path, people: int, variants: int, *, traits: int) -> Study:
+    """Simulate genomes; traits with 100 causal variants each, two covariates and 3 components."""
+    started = time.perf_counter()
+    folder.mkdir(parents=True)
+    genomes = simulate_genomes(people, variants, seed=1)
+    autosomal = genomes.variants["chromosome"].str.isdigit().to_numpy()
+    dice = generator(1, "benchmark", "genetics")
+    causal = np.sort(dice.choice(np.flatnonzero(autosomal), 100, replace=False))
+    copies = np.maximum(genomes.hard_calls(causal), 0).astype(np.float64)
+    copies = (copies - copies.mean(axis=1, keepdims=True)) / (copies.std(axis=1)[:, None] + 1e-9)
+    values = copies.T @ dice.normal(0, np.sqrt(0.4 / 100), (100, traits))
+    values += np.sqrt(0.6) * dice.normal(size=(people, traits))
+    known = np.column_stack([dice.integers(0, 2, people), dice.normal(60, 8, people),
+                             dice.normal(size=(people, 3))])  # fmt: skip
+    write_bed(
+        folder / "g",
+        samples=genomes.samples,
+        variants=genomes.variants[autosomal].reset_index(drop=True),
+        calls=[genomes.packed_calls()[autosomal]],
+    )
+    ids = genomes.samples["sample_id"]
+    study = Study(folder / "g", folder / "traits.tsv", folder / "covariates.tsv")
+    for path, table, letter in ((study.traits, values, "t"), (study.covariates, known, "c")):
+        columns = {f"{letter}{k}": table[:, k] for k in range(table.shape[1])}
+        frame = pd.DataFrame({"FID": ids, "IID": ids, **columns})
+        frame.to_csv(path, sep="\t", index=False, float_format="%.8g")
+    print(f"{people:,} people x {int(autosomal.sum()):,} variants simulated and written in "
+          f"{time.perf_counter() - started:.1f} s", flush=True)  # fmt: skip
+    return study
+
+
+def run(words: Sequence[object], log: Path) -> Taken:
+    """Run a process; its seconds and the largest memory it or its children had."""
+    with log.open("w") as handle:
+        started = time.perf_counter()
+        process = subprocess.Popen(
+            [str(word) for word in words], stdout=handle, stderr=subprocess.STDOUT
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - started
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        sys.exit(f"{words[0]} ended with {process.returncode}:\n{log.read_text()[-2000:]}")
+    assert isinstance(usage, resource.struct_rusage)
+    return Taken(seconds, usage.ru_maxrss / 2**20)
+
+
+def median(words: Sequence[object], folder: Path) -> Taken:
+    """Run a process afresh up to three times, where that is cheap, and return the medians."""
+    takes: list[Taken] = []
+    while not takes or (len(takes) < _TAKES and takes[0].seconds < _CHEAP):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        takes.append(run(words, folder.with_suffix(".log")))
+    return Taken(
+        statistics.median(t.seconds for t in takes), statistics.median(t.gibibytes for t in takes)
+    )
+
+
+def ours(study: Study, out: Path, *options: object, traits: int) -> list[object]:
+    named = [word for k in range(traits) for word in ("--trait", f"t{k}")]
+    return [sys.executable, "-m", "spinecast", "gwas", "--genotypes", study.bed, "--traits",
+            study.traits, *named, "--covariates", study.covariates, "--build", "GRCh38",
+            "--out", out, *options]  # fmt: skip
+
+
+def plink2(study: Study, out: Path, *, traits: int) -> list[object]:
+    names = [f"t{k}" for k in range(traits)]
+    return ["plink2", "--bfile", study.stem, "--pheno", study.traits, "--pheno-name", *names,
+            "--covar", study.covariates, "--covar-variance-standardize", "--glm", "hide-covar",
+            "omit-ref", "--threads", os.cpu_count(), "--out", out / "plink"]  # fmt: skip
+
+
+def bolt(study: Study, out: Path) -> list[object]:
+    columns = pd.read_csv(study.covariates, sep="\t", nrows=0).columns[2:]
+    return ["bolt", f"--bfile={study.stem}", f"--phenoFile={study.traits}", "--phenoCol=t0",
+            f"--covarFile={study.covariates}", *(f"--qCovarCol={name}" for name in columns),
+            "--lmmInfOnly", "--LDscoresUseChip", f"--numThreads={os.cpu_count()}",
+            f"--statsFile={out / 'bolt.tsv'}"]  # fmt: skip
+
+
+def chi_square(table: pd.DataFrame, effect: str, error: str, *, name: str) -> pd.Series:
+    values = (pd.to_numeric(table[effect], errors="coerce") / table[error]) ** 2
+    return pd.Series(values.to_numpy(), index=table[name].to_numpy())
+
+
+def agreement(own: Path, other: pd.Series) -> float:
+    """Correlation of chi-square statistics on the variants that both have."""
+    table = pd.read_parquet(own)
+    mine = chi_square(table, "beta", "standard_error", name="variant_id")
+    both = pd.concat([mine[~mine.index.duplicated()], other[~other.index.duplicated()]], axis=1)
+    return float(both.dropna().corr().iloc[0, 1])
+
+
+def verdict(ratio: float, target: float, *, memory: float, small: bool) -> str:
+    if small:
+        return f"{ratio:5.1f} x (not judged at this size)"
+    word = "met" if ratio >= target else "MISSED"
+    held = "met" if memory < MEMORY_TARGET else "MISSED"
+    return f"{ratio:5.1f} x (target {target:g}: {word}; under {MEMORY_TARGET:g} GiB: {held})"
+
+
+def compare_scans(study: Study, folder: Path, counts: Sequence[int], *, small: bool) -> None:
+    peer = shutil.which("plink2") is not None
+    if not peer:
+        print("plink2 is missing: apt-get install plink2")
+    for traits in counts:
+        out = folder / f"ours-{traits}"
+        own = median(ours(study, out, "--no-pictures", traits=traits), out)
+        line = f"{traits:4d} traits   spinecast {own}"
+        if peer:
+            place = folder / f"plink2-{traits}"
+            other = median(plink2(study, place, traits=traits), place)
+            table = pd.read_csv(place / "plink.t0.glm.linear", sep="\t")
+            same = agreement(out / "t0.parquet", chi_square(table, "BETA", "SE", name="ID"))
+            line += f"   plink2 {other}   "
+            ratio = other.seconds / own.seconds
+            line += verdict(ratio, TARGETS[traits], memory=own.gibibytes, small=small)
+            line += f"   chi-square r {same:.6f}"
+        print(line, flush=True)
+        if traits <= 10:
+            for option in ("--pictures", "--missing=exact"):
+                shown = folder / f"ours-{traits}{option}"
+                more = () if option == "--pictures" else ("--no-pictures",)
+                taken = median(ours(study, shown, option, *more, traits=traits), shown)
+                print(f"{'':11s}   {option[2:]:9s} {taken}", flush=True)
+
+
+def compare_models(study: Study, folder: Path, *, small: bool) -> None:
+    out = folder / "ours-mixed"
+    own = median(ours(study, out, "--method", "mixed", "--no-pictures", traits=1), out)
+    line = f"mixed model   spinecast {own}"
+    if shutil.which("bolt") is None:
+        print(f"{line}\nbolt is missing: apt-get install bolt-lmm")
+        return
+    place = folder / "bolt"
+    place.mkdir()
+    other = run(bolt(study, place), folder / "bolt.log")
+    table = pd.read_csv(place / "bolt.tsv", sep="\t")
+    same = agreement(out / "t0.parquet", pd.Series(
+        table["CHISQ_BOLT_LMM_INF"].to_numpy() if "CHISQ_BOLT_LMM_INF" in table
+        else ((table["BETA"] / table["SE"]) ** 2).to_numpy(), index=table["SNP"],
+    ))  # fmt: skip
+    ratio = verdict(other.seconds / own.seconds, MODEL_TARGET, memory=own.gibibytes, small=small)
+    print(f"{line}   bolt {other}   {ratio}   chi-square r {same:.4f}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--small", action="store_true", help="a twentieth: does it run?")
+    small = parser.parse_args().small
+    people, variants, of_model = (600, 5000, 2000) if small else (5000, 100_000, 20_000)
+    with tempfile.TemporaryDirectory(prefix="spinecast-bench-") as place:
+        folder = Path(place)
+        study = write_study(folder / "scan", people, variants, traits=100)
+        # compiled code is loaded from a cache that the first run of all fills
+        run(ours(study, folder / "warm", "--no-pictures", traits=1), folder / "warm.log")
+        compare_scans(study, folder, (1, 10, 100), small=small)
+        model = write_study(folder / "model", people, of_model, traits=1)
+        compare_models(model, folder, small=small)
+
+
+if __name__ == "__main__":
+    main()

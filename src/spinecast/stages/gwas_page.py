@@ -1,0 +1,262 @@
+"""Pictures of a scan, and the page that shows them with loci, estimates and who was analysed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from spinecast import __version__
+from spinecast.cluster import Progress
+from spinecast.files import write_bytes, write_text
+from spinecast.genetics.gwas import GwasResult
+from spinecast.genetics.ld import linkage_with
+from spinecast.report import Figure, Section, Table, render_page
+from spinecast.report.digits import write_interval, write_number
+from spinecast.report.figures.genome import Region, draw_manhattan, draw_quantiles, draw_region
+from spinecast.report.figures.genome_thinning import thin_quantiles, thin_scan
+from spinecast.report.tables import frame_table
+from spinecast.stages.gwas_inputs import GwasInputs, GwasRequest
+from spinecast.stages.gwas_results import FEW_TRAITS, Findings
+
+_AROUND = 500_000
+_DRAWN = ("chromosome", "base_pair_location", "variant_id", "neg_log_10_p_value")
+_HEADINGS = {
+    "lambda_gc": "λ GC", "mean_chi_square": "mean χ²", "h2": "h² (LD score)",
+    "intercept": "intercept", "ratio": "ratio", "model_h2": "h² (mixed model)",
+    "variance_predicted": "variance predicted",
+}  # fmt: skip
+_LOCUS_COLUMNS = (
+    "trait", "chromosome", "start", "end", "variant_id", "base_pair_location", "effect_allele",
+    "other_allele", "effect_allele_frequency", "beta", "standard_error", "neg_log_10_p_value",
+    "significant", "known",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ScanPage:
+    """What the page of a scan is made of.
+
+    Parameters
+    ----------
+    request, inputs, result, findings
+        The scan.
+    simulated
+        Stamp pictures and page.
+    """
+
+    request: GwasRequest
+    inputs: GwasInputs
+    result: GwasResult
+    findings: Findings
+    simulated: bool
+
+    @property
+    def with_pictures(self) -> bool:
+        """Whether every trait is drawn."""
+        asked = self.request.pictures
+        return len(self.result.files) <= FEW_TRAITS if asked is None else asked
+
+
+def write_scan_page(page: ScanPage, folder: Path, *, progress: Progress | None = None) -> Path:
+    """Draw every trait, where there are few, and write ``index.html``.
+
+    Parameters
+    ----------
+    page
+        What to show.
+    folder
+        Where ``<trait>.manhattan.svg``, ``<trait>.qq.svg``, ``<trait>.region.svg`` (of the
+        strongest locus) and the page go.
+    progress
+        Called after each trait.
+
+    Returns
+    -------
+    Path
+        The page.
+    """
+    sections = [_people(page), _summary(page), _loci(page)]
+    if page.with_pictures:
+        total = len(page.result.files)
+        for done, (trait, path) in enumerate(page.result.files.items(), start=1):
+            sections.append(_trait(page, trait, path, number=done))
+            if progress is not None:
+                progress(done, total)
+    if len(page.findings.missing):
+        table = frame_table(page.findings.missing)
+        sections.append(Section(title="What could not be estimated", anchor="absent",
+                                tables=(table,), group="How far to trust it"))  # fmt: skip
+    target = folder / "index.html"
+    names = list(page.result.files)
+    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    html = render_page(
+        f"Genome-wide association of {shown}",
+        sections,
+        simulated=page.simulated,
+        meta={"subtitle": "Which variants go with the traits, and how far to trust it.",
+              "cohort": _cohort(page), "facts": _facts(page)},
+    )  # fmt: skip
+    write_text(target, html)
+    return target
+
+
+def _cohort(page: ScanPage) -> str:
+    n = len(page.inputs.people.samples)
+    return (
+        f"{n:,} people of {page.inputs.chosen.genotypes.origin}. Associations speak for people "
+        "of their ancestry, and say nothing about causes."
+    )
+
+
+def _facts(page: ScanPage) -> dict[str, str]:
+    inputs = page.inputs
+    facts = {
+        "genotypes": inputs.chosen.genotypes.origin,
+        "build": inputs.build,
+        "traits": page.request.traits.name,
+        "covariates": ", ".join(inputs.covariate_names) or "none",
+        "method": f"{inputs.settings.method}, missing {inputs.settings.missing}",
+        "version": __version__,
+    }
+    if page.request.normalise:
+        facts["scale"] = "residuals by rank on a normal scale"
+    return facts
+
+
+def _people(page: ScanPage) -> Section:
+    tables = []
+    for what, counts in page.inputs.flow().items():
+        rows: list[tuple[str, int]] = [("given", counts["given"])]
+        rows += list(counts["dropped"].items())
+        rows.append(("used", counts["used"]))
+        rows += [
+            (name, counts[name]) for name in counts if name not in {"given", "dropped", "used"}
+        ]
+        frame = pd.DataFrame(rows, columns=[what, "count"])
+        writers = {"count": lambda value: write_number(value, 0)}
+        tables.append(frame_table(frame, caption=f"{what.capitalize()}: given = dropped + used",
+                                  writers=writers))  # fmt: skip
+    return Section(
+        title="Who and what was analysed", anchor="flow", tables=tuple(tables),
+        group="The scan",
+        note="Every trait is tested among those of them who have it.",
+    )  # fmt: skip
+
+
+def _summary(page: ScanPage) -> Section:
+    summary = page.result.summary.set_index("trait")
+    columns: dict[str, list[Any]] = {"trait": list(summary.index)}
+    for name in ("people", "variants", "dropped"):
+        columns[name] = [write_number(value, 0) for value in summary[name]]
+    counted = page.findings.loci["trait"].value_counts()
+    columns["loci"] = [write_number(int(counted.get(name, 0)), 0) for name in summary.index]
+    estimates = page.findings.estimates
+    for term, heading in _HEADINGS.items():
+        cells = [_estimate(estimates, trait, term) for trait in summary.index]
+        if any(cells):
+            columns[heading] = cells
+    return Section(
+        title="Traits at a glance", anchor="traits", group="The scan",
+        tables=(frame_table(pd.DataFrame(columns), max_rows=1000),),
+        markup="Loci: variants with p < 5e-8, at most 500 kb apart. Dropped: variants constant "
+        "among the trait's people, or explained by the covariates.",
+        note="λ GC above 1 in a large sample of a polygenic trait is no sign of confounding; the "
+        "intercept of LD score regression tells the two apart.",
+    )  # fmt: skip
+
+
+def _estimate(estimates: pd.DataFrame, trait: str, term: str) -> str:
+    """Write one estimate with its interval where there is one; empty where it was not made."""
+    home = {"lambda_gc": "gwas", "mean_chi_square": "gwas", "model_h2": "whole_genome",
+            "variance_predicted": "whole_genome"}.get(term, "ld_score")  # fmt: skip
+    rows = estimates[estimates["analysis"] == f"{home}/{trait}"]
+    rows = rows[rows["term"] == term.removeprefix("model_")]
+    if rows.empty:
+        return ""
+    value, low, high = (float(rows[name].iloc[0]) for name in ("estimate", "ci_low", "ci_high"))
+    return write_number(value, 3) if np.isnan(low) else write_interval(value, low, high)
+
+
+def _loci(page: ScanPage) -> Section:
+    loci = page.findings.loci
+    table: tuple[Table, ...] = ()
+    if len(loci):
+        shown = loci[[name for name in _LOCUS_COLUMNS if name in loci.columns]]
+        whole = ("start", "end", "base_pair_location")
+        writers = {name: lambda value: f"{int(value):,}" for name in whole}
+        headers = {"neg_log_10_p_value": "−log₁₀ p", "variant_id": "lead variant",
+                   "significant": "variants"}  # fmt: skip
+        table = (frame_table(shown, caption="Loci and their lead variants", headers=headers,
+                             writers=writers, max_rows=500),)  # fmt: skip
+    words = f"{len(loci):,} loci with p < 5e-8 over all traits; all of them are in loci.csv."
+    if len(page.result.files) > 1 and len(loci):
+        words += " p-values are not corrected for the number of traits."
+    return Section(title="Loci", anchor="loci", markup=words, tables=table, group="The scan")
+
+
+def _trait(page: ScanPage, trait: str, path: Path, *, number: int) -> Section:
+    scan = pq.read_table(path, columns=list(_DRAWN), read_dictionary=["chromosome"]).to_pandas()
+    strength = scan["neg_log_10_p_value"].to_numpy()
+    loci = page.findings.loci
+    own = loci[loci["trait"] == trait]
+    leads = pd.DataFrame(
+        {
+            "chromosome": own["chromosome"], "base_pair_location": own["base_pair_location"],
+            "neg_log_10_p": own["neg_log_10_p_value"], "label": own["variant_id"],
+        }
+    )  # fmt: skip
+    thinned = thin_scan(scan["chromosome"], scan["base_pair_location"], strength)
+    estimates = page.findings.estimates
+    named = (estimates["analysis"] == f"gwas/{trait}") & (estimates["term"] == "lambda_gc")
+    inflated = estimates.loc[named, "estimate"]
+    figures = {
+        "manhattan": draw_manhattan(thinned, title=trait, simulated=page.simulated, leads=leads),
+        "qq": draw_quantiles(
+            thin_quantiles(strength), title=trait, simulated=page.simulated,
+            lambda_gc=float(inflated.iloc[0]) if len(inflated) else None,
+        ),
+    }  # fmt: skip
+    if len(own):
+        figures["region"] = _region(page, scan, own, trait=trait)
+    _save(figures, path)
+    return Section(
+        title=trait, anchor=f"trait-{number}", figures=tuple(figures.values()), group="Traits"
+    )
+
+
+def _save(figures: Mapping[str, Figure], path: Path) -> None:
+    for name, figure in figures.items():
+        write_bytes(path.with_name(f"{path.stem}.{name}.svg"), figure.content)
+
+
+def _region(page: ScanPage, scan: pd.DataFrame, loci: pd.DataFrame, *, trait: str) -> Figure:
+    """Draw the surroundings of the strongest lead variant with its linkage in these people."""
+    lead = loci.loc[loci["neg_log_10_p_value"].idxmax()]
+    chromosome, centre = str(lead["chromosome"]), int(lead["base_pair_location"])
+    near = (scan["chromosome"].astype(str) == chromosome).to_numpy()
+    near &= (scan["base_pair_location"] - centre).abs().to_numpy() <= _AROUND
+    there = scan[near].reset_index(drop=True)
+    chosen = page.inputs.chosen
+    table = chosen.genotypes.variants
+    on = (table["chromosome"] == chromosome).to_numpy()
+    places = np.flatnonzero(on & (table["base_pair_location"] - centre).abs().le(_AROUND))
+    names = pd.Series(places, index=table["variant_id"].iloc[places])
+    names = names[~names.index.duplicated()]
+    rows = names.loc[there["variant_id"]].to_numpy(dtype=np.int64)
+    which = int(np.flatnonzero(there["variant_id"] == lead["variant_id"])[0])
+    r2 = linkage_with(chosen.genotypes, int(rows[which]), rows, samples=page.inputs.people.samples)
+    region = Region(
+        chromosome=chromosome,
+        position=there["base_pair_location"].to_numpy(),
+        neg_log_10_p=there["neg_log_10_p_value"].to_numpy(),
+        r2=r2,
+        lead=which,
+        lead_name=str(lead["variant_id"]),
+    )
+    return draw_region(region, title=trait, simulated=page.simulated)

@@ -1,0 +1,316 @@
+"""From a scan's Parquet files to what people read: estimates, loci, tables for other tools."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from spinecast import __version__
+from spinecast.cluster import Progress, map_blocks
+from spinecast.errors import GeneticsError, error
+from spinecast.files import read_json, write_json
+from spinecast.genetics.associations import chromosome_name
+from spinecast.genetics.block_jackknife import Estimate
+from spinecast.genetics.gwas import GwasResult
+from spinecast.genetics.loci import GENOME_WIDE, find_loci, inflation, overlap_with_known
+from spinecast.genetics.whole_genome import WholeGenomeFit
+from spinecast.stages.gwas_inputs import GwasInputs, GwasRequest
+
+FEW_TRAITS = 10
+"""Up to so many traits text tables and pictures are made without being asked for."""
+
+# Rows of tables held in memory at a time, and about what one takes there.
+_ROWS_AT_A_TIME = 2_000_000
+_BYTES_A_ROW = 500
+_STATISTICS = ("p_value", "neg_log_10_p_value")
+_KNOWN_COLUMNS = ("chromosome", "base_pair_location", "variant_id")
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a scan found.
+
+    Parameters
+    ----------
+    estimates
+        Rows of the estimates table.
+    loci
+        ``trait``, then columns of :func:`~spinecast.genetics.loci.find_loci` (and of
+        :func:`~spinecast.genetics.loci.overlap_with_known`).
+    missing
+        What could not be estimated: ``analysis``, ``why``.
+    """
+
+    estimates: pd.DataFrame
+    loci: pd.DataFrame
+    missing: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class _Description:
+    trait: str
+    path: Path = field(repr=False)
+    people: int
+    scores: Any = field(repr=False, default=None)
+    known: pd.DataFrame | None = field(repr=False, default=None)
+
+
+def describe_scan(
+    request: GwasRequest,
+    result: GwasResult,
+    *,
+    fit: WholeGenomeFit | None,
+    progress: Progress | None = None,
+) -> Findings:
+    """Estimate inflation and heritability of every trait, and join hits into loci.
+
+    LD score regression that cannot be done (too few variants with LD scores, say) is listed in
+    ``missing``; all else is an error.
+
+    Raises
+    ------
+    GeneticsError
+        SC-554 and SC-557 of tables of known loci and LD scores.
+    """
+    scores = None
+    if request.ld_scores is not None:
+        from spinecast.genetics.ld_score_tables import read_ld_scores
+
+        scores = read_ld_scores(request.ld_scores)
+    known = None if request.known is None else read_known_loci(request.known)
+    people = dict(zip(result.summary["trait"], result.summary["people"], strict=True))
+    jobs = [
+        _Description(trait, path, int(people[trait]), scores, known)
+        for trait, path in result.files.items()
+    ]
+    found = map_blocks(_describe, jobs, label="estimates", progress=progress)
+    rows = [row for estimates, _, _ in found for row in estimates]
+    if fit is not None:
+        rows += _model_rows(fit, people)
+    loci = pd.concat([table for _, table, _ in found], ignore_index=True)
+    missing = [entry for _, _, entries in found for entry in entries]
+    columns = ["analysis", "term", "estimate", "ci_low", "ci_high", "p_value", "n"]
+    return Findings(
+        pd.DataFrame(rows, columns=columns),
+        loci,
+        pd.DataFrame(missing, columns=["analysis", "why"]),
+    )
+
+
+def _describe(job: _Description) -> tuple[list[dict[str, Any]], pd.DataFrame, list[dict[str, str]]]:
+    statistics = pq.read_table(job.path, columns=list(_STATISTICS)).to_pandas()
+    rows: list[dict[str, Any]] = []
+    missing: list[dict[str, str]] = []
+    try:
+        inflated = inflation(statistics)
+    except GeneticsError as cause:
+        missing.append({"analysis": f"gwas/{job.trait}", "why": cause.message})
+    else:
+        rows = [
+            _row(f"gwas/{job.trait}", term, Estimate(value, np.nan), n=job.people)
+            for term, value in (
+                ("lambda_gc", inflated.lambda_gc),
+                ("mean_chi_square", inflated.mean_chi_square),
+            )
+        ]
+    loci = _loci(job, statistics["neg_log_10_p_value"].to_numpy())
+    if job.scores is not None:
+        try:
+            rows += _ld_score_rows(job)
+        except GeneticsError as cause:
+            missing.append({"analysis": f"ld_score/{job.trait}", "why": cause.message})
+    return rows, loci, missing
+
+
+def _loci(job: _Description, strength: np.ndarray) -> pd.DataFrame:
+    """Return the trait's loci; the table is read whole only where there is a hit."""
+    line = -np.log10(GENOME_WIDE)
+    if np.any(strength > line):
+        table = pq.read_table(job.path)
+        hits = table.filter(pc.greater(table["neg_log_10_p_value"], line)).to_pandas()
+    else:
+        hits = pq.read_schema(job.path).empty_table().to_pandas()
+    loci = find_loci(hits)
+    if job.known is not None:
+        loci = overlap_with_known(loci, job.known)
+    loci.insert(0, "trait", job.trait)
+    return loci
+
+
+def _ld_score_rows(job: _Description) -> list[dict[str, Any]]:
+    from spinecast.genetics.ld_score_tables import estimate_heritability
+    from spinecast.genetics.munging import munge
+
+    munged = munge(pd.read_parquet(job.path))
+    found = estimate_heritability(munged, job.scores)
+    rows = found.to_frame(f"ld_score/{job.trait}").to_dict("records")
+    return [{str(name): value for name, value in row.items()} for row in rows]
+
+
+def _model_rows(fit: WholeGenomeFit, people: dict[str, int]) -> list[dict[str, Any]]:
+    rows = []
+    for place, (trait, n) in enumerate(people.items()):
+        name = f"whole_genome/{trait}"
+        if fit.way == "ridge":
+            predicted = Estimate(float(fit.predicted[place]), np.nan)
+            rows.append(_row(name, "variance_predicted", predicted, n=n))
+        else:
+            share = Estimate(float(fit.h2[place]), float(fit.h2_error[place]))
+            rows.append(_row(name, "h2", share, n=n))
+    return rows
+
+
+def _row(analysis: str, term: str, value: Estimate, *, n: int) -> dict[str, Any]:
+    low, high = value.ci
+    return {"analysis": analysis, "term": term, "estimate": value.estimate, "ci_low": low,
+            "ci_high": high, "p_value": np.nan, "n": n}  # fmt: skip
+
+
+def read_known_loci(path: Path) -> pd.DataFrame:
+    """Read known loci: ``chromosome``, ``base_pair_location``, ``variant_id``, tab or comma.
+
+    Raises
+    ------
+    GeneticsError
+        SC-554 where the file is no such table.
+    """
+    try:
+        table = pd.read_csv(path, sep=None, engine="python", dtype={"chromosome": str})
+        named = table[list(_KNOWN_COLUMNS)].dropna()
+        location = named["base_pair_location"].astype(np.int64)
+    except (OSError, KeyError, ValueError) as cause:
+        raise error("SC-554", expected=f"columns {', '.join(_KNOWN_COLUMNS)}", where=path.name,
+                    got=str(cause)[:200]) from None  # fmt: skip
+    names = chromosome_name(named["chromosome"])
+    return named.assign(chromosome=names, base_pair_location=location)
+
+
+@dataclass(frozen=True)
+class _Export:
+    trait: str
+    source: Path = field(repr=False)
+    stem: Path = field(repr=False)
+    provenance: dict[str, Any] = field(repr=False)
+    formats: tuple[str, ...]
+
+
+def export_tables(
+    request: GwasRequest,
+    inputs: GwasInputs,
+    result: GwasResult,
+    *,
+    simulated: bool,
+    progress: Progress | None = None,
+) -> None:
+    """Write the associations as GWAS-SSF tables with metadata, and in formats asked for.
+
+    Traits are done one after another, several at a time where they are small; what an earlier
+    start of the same scan has written is left as it is (``exports.json`` says what).
+    """
+    with_text = request.tables if request.tables is not None else len(result.files) <= FEW_TRAITS
+    formats = (*(("ssf",) if with_text else ()), *request.formats)
+    if not formats:
+        return
+    jobs = []
+    people = dict(zip(result.summary["trait"], result.summary["people"], strict=True))
+    for trait, source in result.files.items():
+        about = _about(request, inputs, (trait, int(people[trait])), simulated=simulated)
+        jobs.append(_Export(trait, source, source.with_suffix(""), about, formats))
+    folder = jobs[0].source.parent
+    done = _Done(folder, _mark(folder, jobs))
+    waiting = [job for job in jobs if job.trait not in done.traits]
+    largest = int(result.summary["variants"].max())
+    together = max(1, min(os.cpu_count() or 1, _ROWS_AT_A_TIME // max(largest, 1)))
+    for start in range(0, len(waiting), together):
+        part = waiting[start : start + together]
+        map_blocks(_export, part, label="tables")
+        done.add([job.trait for job in part])
+        if progress is not None:
+            progress(start + len(part), len(waiting))
+
+
+def tables_memory(variants: int) -> int:
+    """Return about how many bytes reading and writing tables of traits takes at its peak."""
+    together = max(1, min(os.cpu_count() or 1, _ROWS_AT_A_TIME // max(variants, 1)))
+    return together * _BYTES_A_ROW * variants
+
+
+class _Done:
+    """Which traits' tables are written, on disk, so that a second start goes on."""
+
+    def __init__(self, folder: Path, mark: str) -> None:
+        self._record = folder / "exports.json"
+        self._mark = mark
+        known = read_json(self._record) if self._record.exists() else {}
+        self.traits: list[str] = known["traits"] if known.get("fingerprint") == mark else []
+
+    def add(self, traits: Sequence[str]) -> None:
+        """Say that these are written, too."""
+        self.traits = [*self.traits, *traits]
+        write_json(self._record, {"fingerprint": self._mark, "traits": self.traits})
+
+
+def _mark(folder: Path, jobs: Sequence[_Export]) -> str:
+    scan = read_json(folder / "gwas.json")["fingerprint"]
+    words = [scan, [(job.trait, job.formats, job.provenance) for job in jobs]]
+    return hashlib.sha256(json.dumps(words, sort_keys=True).encode()).hexdigest()
+
+
+def _about(
+    request: GwasRequest, inputs: GwasInputs, trait: tuple[str, int], *, simulated: bool
+) -> dict[str, Any]:
+    """Return the trait's metadata."""
+    from spinecast.genetics.summary_statistics import Provenance
+
+    name, people = trait
+    cases, controls = inputs.cases.get(name, (None, None))
+    words = [f"Method {inputs.settings.method}, missing genotypes: {inputs.settings.missing}."]
+    if request.normalise:
+        words.append("Residuals on a normal scale by their ranks.")
+    if simulated:
+        words.append("SIMULATED people; the results mean nothing clinically.")
+    return asdict(
+        Provenance(
+            build=inputs.build,
+            trait=name,
+            samples=people,
+            cases=cases,
+            controls=controls,
+            covariates=inputs.covariate_names,
+            software=f"spinecast {__version__}",
+            notes=" ".join(words),
+        )
+    )
+
+
+def _export(job: _Export) -> None:
+    from spinecast.genetics.export_formats import FORMATS, export_associations
+    from spinecast.genetics.summary_statistics import Provenance, write_gwas_ssf
+
+    table = pd.read_parquet(job.source)
+    for layout in job.formats:
+        if layout == "ssf":
+            target = job.stem.with_name(f"{job.stem.name}.tsv.gz")
+            write_gwas_ssf(target, table, Provenance(**job.provenance))
+        else:
+            suffix = FORMATS[layout].suffix
+            export_associations(job.stem.with_name(job.stem.name + suffix), table, layout=layout)
+
+
+def require_formats(formats: Sequence[str]) -> None:
+    """Raise SC-558 for a layout that is not known, before anything is run."""
+    from spinecast.genetics.export_formats import FORMATS
+
+    for name in formats:
+        if name not in FORMATS:
+            raise error("SC-558", expected=", ".join(FORMATS), got=repr(name), where="--format")
