@@ -35,7 +35,7 @@ class SmallStudy:
 
     def covariate_table(self):
         names = [f"C{k}" for k in range(self.covariates.shape[1])]
-        return pd.DataFrame(self.covariates, index=pd.Index(self.ids), columns=names)
+        return pd.DataFrame(self.covariates.copy(), index=pd.Index(self.ids), columns=names)
 
     def blocks(self, size=64, **settings):
         return GenotypeBlocks(self.genotypes, size=size, **settings)

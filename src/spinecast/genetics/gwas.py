@@ -85,7 +85,7 @@ def run_gwas(
 ) -> GwasResult:
     """Test every trait on every variant and leave one Parquet file per trait.
 
-    Work is cut into tasks by (chromosome, part). Each leaves one file below ``folder/parts``;
+    Work is cut into tasks by (chromosome, part). Each leaves a file in ``folder/gwas.partial``;
     started again with the same input, finished tasks are kept, and a finished scan is only
     read. Another input throws old parts away. Threads, processes and clusters write the same
     bytes.
@@ -112,7 +112,7 @@ def run_gwas(
     cluster
         See :mod:`spinecast.cluster`.
     progress
-        Called as ``progress(done, total)`` after each task of the scan.
+        Called as ``progress(done, total)`` after each task of the scan, then of the joining.
     announce
         Called once before the start with a sentence on size and memory.
 
@@ -129,9 +129,10 @@ def run_gwas(
     targets = _targets(folder, people.names)
     fingerprint = _fingerprint(genotypes, people, chosen, variants=places, offsets=predicted,
                                fit=fit)  # fmt: skip
+    inputs = folder / "gwas.partial"
     if (done := _finished(folder, fingerprint, targets)) is not None:
+        shutil.rmtree(inputs, ignore_errors=True)
         return done
-    inputs = folder / "parts"
     if _plan_of(inputs) != fingerprint:
         _clear(folder)
         save_inputs(inputs, people, chosen, offsets=predicted, fit=fit,
@@ -145,7 +146,7 @@ def run_gwas(
         map_blocks(run_scan_task, waiting, cluster=cluster, label="scan", progress=progress)
         joins = join_tasks(genotypes, tasks, list(targets.values()))
         release_inputs()
-        counts = map_blocks(run_join_task, joins, cluster=cluster, label="join")
+        counts = map_blocks(run_join_task, joins, cluster=cluster, label="join", progress=progress)
     _finish(folder, fingerprint, people, settings=chosen, targets=targets,
             counts=[pair for chunk in counts for pair in chunk])  # fmt: skip
     shutil.rmtree(inputs)
@@ -306,8 +307,8 @@ def _plan_of(inputs: Path) -> str:
 
 def _clear(folder: Path) -> None:
     """Remove what an earlier scan of other input left, and only that."""
-    if (folder / "parts").exists():
-        shutil.rmtree(folder / "parts")
+    if (folder / "gwas.partial").exists():
+        shutil.rmtree(folder / "gwas.partial")
     record = folder / "gwas.json"
     if record.exists():
         for trait in read_json(record)["traits"]:

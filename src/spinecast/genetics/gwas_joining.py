@@ -18,11 +18,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from spinecast.files import atomic_path
-from spinecast.genetics.gwas_parts import NUMBERS, ScanTask
+from spinecast.genetics.gwas_parts import NUMBERS, TRAITS_AT_A_TIME, ScanTask
 from spinecast.genetics.tails import p_of_log10
 from spinecast.genotypes.genotypes import Genotypes
 
-TRAITS_AT_A_TIME = 16
 ROWS = 1 << 16
 _SHARED = ("chromosome", "base_pair_location", "effect_allele", "other_allele", "variant_id")
 COLUMNS = (
@@ -114,15 +113,15 @@ def _stretches(
 def _numbers(part: Path, first: int, count: int) -> list[pa.Table]:
     """Return one table per trait, cut from a part."""
     with pq.ParquetFile(part) as opened:
-        rows = opened.metadata.row_group(first).num_rows
-        table = opened.read_row_groups(list(range(first, first + count)), use_threads=False)
+        table = opened.read_row_group(first // TRAITS_AT_A_TIME, use_threads=False)
+    rows = len(table) // count
     return [table.slice(place * rows, rows) for place in range(count)]
 
 
 def _shared_columns(genotypes: Genotypes, places: NDArray[np.int64]) -> dict[str, pa.Array]:
     table = genotypes.variants[list(_SHARED)].iloc[places]
     return {
-        name: pa.array(table[name].to_numpy(), type=_schema().field(name).type) for name in _SHARED
+        name: pa.array(table[name].to_numpy()).cast(_schema().field(name).type) for name in _SHARED
     }
 
 
@@ -139,16 +138,22 @@ def _has_gaps(table: pa.Table) -> bool:
 
 
 def _schema() -> pa.Schema:
+    few = pa.dictionary(pa.int32(), pa.string())
     kinds = {
-        "chromosome": pa.string(), "base_pair_location": pa.int64(),
-        "effect_allele": pa.string(), "other_allele": pa.string(),
-        "variant_id": pa.string(), "n": pa.int32(),
+        "chromosome": few, "base_pair_location": pa.int64(), "effect_allele": few,
+        "other_allele": few, "variant_id": pa.string(), "n": pa.int32(),
     }  # fmt: skip
-    return pa.schema([(name, kinds.get(name, pa.float64())) for name in COLUMNS])
+    return pa.schema(
+        [pa.field(name, kinds.get(name, pa.float64()), nullable=False) for name in COLUMNS]
+    )
 
 
 def _writer(target: Path, schema: pa.Schema) -> pq.ParquetWriter:
-    """Open a file: text and counts packed, floats plain, since their digits do not repeat."""
+    """Open a file: text and counts packed, floats plain, since their digits do not repeat.
+
+    Texts of few kinds go in as dictionaries, which spares hashing them anew for every trait;
+    readers that are not told so (no stored schema) give plain text.
+    """
     compression = {name: "snappy" if name in (*_SHARED, "n") else "none" for name in COLUMNS}
     return pq.ParquetWriter(
         target,
@@ -157,4 +162,6 @@ def _writer(target: Path, schema: pa.Schema) -> pq.ParquetWriter:
         use_dictionary=_REPETITIVE,
         column_encoding={"base_pair_location": "DELTA_BINARY_PACKED"},
         write_statistics=["chromosome", "base_pair_location"],
+        store_schema=False,
+        write_batch_size=ROWS,
     )

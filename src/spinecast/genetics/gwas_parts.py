@@ -1,7 +1,7 @@
 """One task of a genome-wide scan: some variants of one chromosome, one Parquet part.
 
-A part holds, trait after trait, one row group of numbers. Whoever writes it, it has the same
-bytes; where it is there already, there is nothing to do.
+A part holds the numbers of trait after trait, sixteen traits a row group. Whoever writes it, it
+has the same bytes; where it is there already, there is nothing to do.
 """
 
 from __future__ import annotations
@@ -32,7 +32,14 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 METHODS = ("linear", "mixed", "spa", "firth", "score")
 _CORRECTIONS = {"spa": "spa", "firth": "firth", "score": "none"}
+TRAITS_AT_A_TIME = 16
 NUMBERS = ("beta", "standard_error", "log10_p", "effect_allele_frequency", "n")
+_PART_SCHEMA = pa.schema(
+    [
+        pa.field(name, pa.int32() if name == "n" else pa.float64(), nullable=False)
+        for name in NUMBERS
+    ]
+)
 _one_at_a_time = Lock()
 
 
@@ -167,7 +174,7 @@ def release_inputs() -> None:
 
 
 def write_part(target: Path, blocks: list[ScanBlock]) -> None:
-    """Write blocks of associations side by side, one row group per trait."""
+    """Write blocks of associations side by side, the variants of each trait together."""
     columns = {
         name: pa.array(np.concatenate([getattr(b, name).T for b in blocks], axis=1).ravel())
         for name in NUMBERS[:-1]
@@ -176,12 +183,13 @@ def write_part(target: Path, blocks: list[ScanBlock]) -> None:
     columns["n"] = pa.array(n.ravel().astype(np.int32))
     with atomic_path(target) as temporary:
         pq.write_table(
-            pa.table(columns),
+            pa.table(columns, schema=_PART_SCHEMA),
             temporary,
-            row_group_size=n.shape[1],
+            row_group_size=TRAITS_AT_A_TIME * n.shape[1],
             compression="none",
             use_dictionary=["n"],
             write_statistics=False,
+            write_batch_size=1 << 16,
         )
 
 

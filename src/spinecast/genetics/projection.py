@@ -120,21 +120,25 @@ def _group(
     if n < k + 2:
         got = f"{n} people and {k} covariates with intercept"
         raise error("SC-534", expected=f"{k + 2} people", got=got, where=labels[columns[0]])
-    values = traits[np.ix_(mask, columns)]
-    within = values - inner @ (inner.T @ values)
-    within -= inner @ (inner.T @ within)
-    squares = np.einsum("ij,ij->j", within, within)
-    _require_variation(squares, values, [labels[c] for c in columns])
+    # Column by column: a product of many columns at once may round one by its neighbours.
+    values = [np.ascontiguousarray(traits[mask, column]) for column in columns]
+    within = [_without(inner, _without(inner, value)) for value in values]
+    squares = np.array([value @ value for value in within])
+    sizes = np.array([value @ value for value in values])
+    _require_variation(squares, sizes, [labels[c] for c in columns])
     basis = np.zeros((mask.size, k))
     basis[mask] = inner
     residuals = np.zeros((mask.size, columns.size))
-    residuals[mask] = within
+    residuals[mask] = np.column_stack(within)
     return TraitGroup(columns, mask, n, basis, residuals, squares)
 
 
-def _require_variation(squares: Floats, values: Floats, labels: list[str]) -> None:
-    size = np.maximum(np.einsum("ij,ij->j", values, values), np.finfo(float).tiny)
-    for label, flat in zip(labels, squares <= 1e-18 * size, strict=True):
+def _without(basis: Floats, column: Floats) -> Floats:
+    return column - basis @ (basis.T @ column)
+
+
+def _require_variation(squares: Floats, sizes: Floats, labels: list[str]) -> None:
+    for label, flat in zip(labels, squares <= 1e-18 * sizes, strict=True):
         if flat:
             raise error(
                 "SC-534",
