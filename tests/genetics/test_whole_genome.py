@@ -69,7 +69,7 @@ def test_many_traits_take_the_eigendecomposition_and_get_the_same(genomes, covar
 
 def test_the_two_ways_agree_but_for_the_sampled_determinant(genomes, covariates, traits):
     exact = whole_genome_model(genomes.blocks(), traits, covariates, way="exact")
-    for probes, share in ((None, 0.5), (240, 0.15)):
+    for probes, share in ((None, 0.25), (1000, 0.1)):
         cg = whole_genome_model(genomes.blocks(), traits, covariates, way="cg", probes=probes)
         assert np.all(np.abs(cg.h2 - exact.h2) < share * exact.h2_error)
         np.testing.assert_allclose(cg.h2_error, exact.h2_error, rtol=0.1)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spinecast.cluster import Progress
 from spinecast.genetics.conjugate_gradients import Times, lanczos_spectra, solve_systems
 from spinecast.genetics.mixed_fits import (
     CalibrationVariants,
@@ -32,8 +33,34 @@ from spinecast.genotypes.genotypes import Places
 
 # Bytes that the vectors of one batch of columns may take (five of each column).
 BATCH_MEMORY = 2**28
-# Of so many probes one serves to find the largest eigenvectors.
+# Of so many probes one takes all Lanczos steps (the others only one, for the quadratic part
+# of the determinant), and of so many of those one serves to find the largest eigenvectors.
+_SHORT_PROBES = 6
 _PROBES_A_LEADING = 4
+
+
+@dataclass
+class _Way:
+    """How far the fit is: variances of each group and batches of solutions are a part each."""
+
+    progress: Progress | None
+    parts: int
+    done: int = 0
+
+    def hear(self, share: float) -> None:
+        """Hear how much of the present part is done."""
+        if self.progress is not None:
+            self.progress(round(1000 * (self.done + share)), 1000 * self.parts)
+
+    def end_part(self) -> None:
+        """Hear that the present part is done."""
+        self.done += 1
+        self.hear(0.0)
+
+
+# When Lanczos steps end, see there: a step more changes a form by a share of the last change.
+# The calibration is a mean over variants that differ by some per cent.
+_SETTLED_PROBE, _SETTLED_CALIBRATION = 1e-5, 1e-3
 
 
 @dataclass(frozen=True)
@@ -59,7 +86,8 @@ def fit_by_conjugate_gradients(
     *,
     calibration: CalibrationVariants,
     probes: Floats,
-    tolerance: float = 1e-4,
+    tolerance: float = 5e-4,
+    progress: Progress | None = None,
 ) -> list[MixedFit]:
     """Fit the mixed model by products with K alone.
 
@@ -72,9 +100,12 @@ def fit_by_conjugate_gradients(
     calibration
         Variants for the calibration.
     probes
-        Independent standard normal columns, (n, s), the same for every group.
+        Independent standard normal columns, (n, s), the same for every group; one in
+        :data:`_SHORT_PROBES` takes all Lanczos steps, the others one.
     tolerance
         Residual of a solution over the trait.
+    progress
+        Called in thousandths of the way: a group's variances count as a batch of solutions.
 
     Returns
     -------
@@ -83,11 +114,15 @@ def fit_by_conjugate_gradients(
     """
     h2: list[list[Heritability]] = []
     factors: list[Floats] = []
+    long, short = np.split(probes, [probes.shape[1] // _SHORT_PROBES], axis=1)
+    jobs = sum(columns.shape[1] for columns in values) * (len(relationship.chromosomes) + 1)
+    way = _Way(progress, len(groups) + -(-jobs // batch_width(relationship.people)))
     for group, columns in zip(groups, values, strict=True):
-        found, factor = _estimate(relationship, group, columns, drawn=(calibration, probes))
+        found, factor = _estimate(relationship, group, columns, drawn=(calibration, long, short))
         h2.append(found)
         factors.append(factor)
-    residuals = _residuals(relationship, groups, values, h2=h2, tolerance=tolerance)
+        way.end_part()
+    residuals = _residuals(relationship, groups, values, h2=h2, tolerance=tolerance, way=way)
     return [
         MixedFit(
             np.array([one.h2 for one in found]),
@@ -104,7 +139,7 @@ def _estimate(
     group: TraitGroup,
     columns: Floats,
     *,
-    drawn: tuple[CalibrationVariants, Floats],
+    drawn: tuple[CalibrationVariants, Floats, Floats],
 ) -> tuple[list[Heritability], Floats]:
     """Return each trait's h2 and its calibration from one block of Lanczos steps."""
     tested, probes = drawn[0].within(group), without_covariates(group, drawn[1])
@@ -117,12 +152,21 @@ def _estimate(
     left_out = np.full(start.shape[1], WHOLE)
     left_out[start.shape[1] - len(tested.chromosomes) :] = tested.chromosomes
     which = _Columns(np.zeros(start.shape[1], dtype=np.int64), left_out)
-    spectrum = lanczos_spectra(_times(relationship, [group], which), start)
+    # Steps end by the drawn columns: how many there are does not depend on the traits.
+    settled = np.full(start.shape[1], _SETTLED_PROBE)
+    settled[start.shape[1] - len(tested.chromosomes) :] = _SETTLED_CALIBRATION
+    spectrum = lanczos_spectra(
+        _times(relationship, [group], which),
+        start,
+        tolerance=settled,
+        followers=columns.shape[1],
+    )
     ends = np.cumsum([part.shape[1] for part in (columns, leading, probes, tested.columns)])
     left = degrees(group)
     log_determinant = SampledLog(
         _rows(spectrum, ends[0], ends[1]),
         _rows(spectrum, ends[1], ends[2]),
+        moments=_moments(relationship, group, leading, columns=drawn[2]),
         dimension=left,
         trace=_trace(relationship, group),
     )
@@ -138,6 +182,23 @@ def _leading(relationship: Relationship, group: TraitGroup, probes: Floats) -> F
     sketch = without_covariates(group, relationship.times(probes, whole))
     leading: Floats = np.linalg.qr(sketch)[0]
     return leading
+
+
+def _moments(
+    relationship: Relationship, group: TraitGroup, leading: Floats, *, columns: Floats
+) -> Floats:
+    """Return v'Kv and v'KKv of random columns off the leading ones, (columns, 2)."""
+    out = np.empty((columns.shape[1], 2))
+    width = batch_width(relationship.people)
+    for first in range(0, len(out), width):
+        start = without_covariates(group, columns[:, first : first + width])
+        start -= leading @ (leading.T @ start)
+        start /= np.sqrt((start**2).sum(axis=0))
+        whole = np.full(start.shape[1], WHOLE)
+        product = without_covariates(group, relationship.times(start, whole))
+        out[first : first + width, 0] = (start * product).sum(axis=0)
+        out[first : first + width, 1] = (product**2).sum(axis=0)
+    return out
 
 
 def _rows(spectrum: Spectrum, start: int, stop: int) -> Spectrum:
@@ -160,8 +221,9 @@ def _times(relationship: Relationship, groups: list[TraitGroup], columns: _Colum
 
 def _trace(relationship: Relationship, group: TraitGroup) -> float:
     """Return the trace of K among the group's people off its covariates."""
-    diagonal = relationship.diagonal()
-    return float(diagonal[group.mask].sum()) - relationship.trace_within(group.basis)
+    # Standardised variants have a diagonal of mean 1 over all people.
+    among = group.n if group.whole else float(relationship.diagonal()[group.mask].sum())
+    return among - relationship.trace_within(group.basis)
 
 
 def _residuals(
@@ -171,6 +233,7 @@ def _residuals(
     *,
     h2: list[list[Heritability]],
     tolerance: float,
+    way: _Way,
 ) -> list[dict[int, Floats]]:
     """Return (1 - h2) H^-1 y per group and left-out chromosome."""
     chromosomes = [WHOLE, *range(len(relationship.chromosomes))]
@@ -188,8 +251,10 @@ def _residuals(
         right = np.column_stack([values[g][:, k] for g, k, _ in batch])
         shares = np.array([h2[g][k].h2 for g, k, _ in batch])
         solved = (1.0 - shares) * solve_systems(
-            _times(relationship, groups, columns), right, shares, tolerance=tolerance
-        )
+            _times(relationship, groups, columns), right, shares, tolerance=tolerance,
+            hearing=way.hear,
+        )  # fmt: skip
+        way.end_part()
         for column, (g, k, place) in enumerate(batch):
             out[g][place][:, k] = solved[:, column]
     return out

@@ -15,6 +15,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import linalg
 
+from spinecast.cluster import Progress
 from spinecast.genetics.mixed_fits import CalibrationVariants, MixedFit, calibrated, degrees
 from spinecast.genetics.projection import Floats, TraitGroup
 from spinecast.genetics.relationship import WHOLE, Relationship
@@ -30,6 +31,7 @@ def fit_exactly(
     values: list[Floats],
     *,
     calibration: CalibrationVariants,
+    progress: Progress | None = None,
 ) -> list[MixedFit]:
     """Fit the mixed model with K written out.
 
@@ -41,6 +43,8 @@ def fit_exactly(
         Groups of traits, and their traits without covariates, standardised, each (n, t).
     calibration
         Variants for the calibration.
+    progress
+        Called after each left-out chromosome.
 
     Returns
     -------
@@ -63,6 +67,8 @@ def fit_exactly(
             solved, form = _solve(group, others, values[g], h2=fits[g].h2, x=x)
             fits[g].residuals[place] = solved
             forms[g].append(form)
+        if progress is not None:
+            progress(place + 1, len(relationship.chromosomes))
     return [
         MixedFit(fit.h2, fit.h2_error, calibrated(fit.h2, np.hstack(form)), fit.residuals)
         for fit, form in zip(fits, forms, strict=True)

@@ -7,9 +7,11 @@ variants, two matrix products a block; blocks that fit are decoded once and kept
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,19 +19,24 @@ from numpy.typing import NDArray
 from spinecast.errors import error
 from spinecast.genetics.chromosomes import AUTOSOMES
 from spinecast.genetics.projection import Floats
-from spinecast.genotypes.blocks import GenotypeBlocks
+from spinecast.genotypes.blocks import GenotypeBlock, GenotypeBlocks
 from spinecast.genotypes.genotypes import Places
 
 # The place of "no chromosome left out".
 WHOLE = -1
+# Products with odd numbers of columns take longer than with the next multiple of this.
+_PANEL = 16
 Tile = NDArray[np.float32]
+Read = TypeVar("Read")
+# Threads that decode ahead; each holds a block.
+_READERS = 2
 
 
 @dataclass(frozen=True)
 class ModelBlock:
     """A block of the model's variants, all of one chromosome.
 
-    Attributes
+    Parameters
     ----------
     blocks, number
         Where it is read: block ``number`` of ``blocks``.
@@ -64,7 +71,7 @@ class ModelBlock:
 class Relationship:
     """The variants of a whole-genome model by block, and products with their K.
 
-    Attributes
+    Parameters
     ----------
     blocks
         In order of the chromosomes.
@@ -99,13 +106,7 @@ class Relationship:
 
     def each_tile(self) -> Iterator[tuple[ModelBlock, Tile]]:
         """Go through the blocks with their centred dosages (v, n), reading one ahead."""
-        with ThreadPoolExecutor(1) as pool:
-            ahead: Future[Tile] = pool.submit(self._tile, 0)
-            for place, block in enumerate(self.blocks):
-                tile = ahead.result()
-                if place + 1 < len(self.blocks):
-                    ahead = pool.submit(self._tile, place + 1)
-                yield block, tile
+        yield from zip(self.blocks, _read_ahead(self._tile, len(self.blocks)), strict=True)
 
     def _tile(self, place: int) -> Tile:
         kept = self.tiles.get(place)
@@ -127,16 +128,18 @@ class Relationship:
             Shape (n, k); single precision within a block. Columns whose chromosome is the
             model's only one become 0.
         """
-        narrow = np.ascontiguousarray(columns, dtype=np.float32)
-        product = np.zeros(columns.shape)
+        width = columns.shape[1]
+        narrow = np.zeros((self.people, _whole_panels(width)), dtype=np.float32)
+        narrow[:, :width] = columns
+        product = np.zeros(narrow.shape)
         for block, tile in self.each_tile():
             scores = tile @ narrow
             scores *= block.precision[:, None]
-            scores[:, left_out == block.chromosome] = 0.0
+            scores[:, :width][:, left_out == block.chromosome] = 0.0
             product += tile.T @ scores
         sizes = self.sizes
         used = sizes.sum() - np.where(left_out == WHOLE, 0, sizes[left_out])
-        return product / np.maximum(used, 1)
+        return product[:, :width] / np.maximum(used, 1)
 
     def trace_within(self, basis: Floats) -> float:
         """Return the trace of basis' K basis for orthonormal columns (n, c)."""
@@ -153,6 +156,11 @@ class Relationship:
         for block, tile in self.each_tile():
             total += np.square(tile).T @ block.precision
         return total / len(self.variants)
+
+
+def _whole_panels(width: int) -> int:
+    """Return the width filled up to what matrix products are fast at."""
+    return -(-width // _PANEL) * _PANEL
 
 
 def open_relationship(
@@ -175,24 +183,28 @@ def open_relationship(
     GeneticsError
         SC-541 when no variant is left.
     """
+    counts = {"constant or rarer than asked": 0, "not autosomal": 0}
+    parts = list(_by_chromosome(blocks, counts))
+    jobs = [(name, part, number) for name, part in parts for number in range(len(part))]
     model: list[ModelBlock] = []
     chromosomes: list[str] = []
     tiles: dict[int, Tile] = {}
-    counts = {"constant or rarer than asked": 0, "not autosomal": 0}
-    spare, people = memory, 0
-    for chromosome, part in _by_chromosome(blocks, counts):
-        before = len(model)
-        for number in range(len(part)):
-            block, tile = _model_block(part, number, len(chromosomes), least_copies=least_copies)
-            people = tile.shape[1]
-            counts["constant or rarer than asked"] += int((~block.kept).sum())
-            if len(block.variants) and tile.nbytes <= spare:
-                tiles[len(model)] = tile
-                spare -= tile.nbytes
-            if len(block.variants):
-                model.append(block)
-        if len(model) > before:
-            chromosomes.append(chromosome)
+    spare = memory
+    reads = _read_ahead(lambda job: jobs[job][1].block(jobs[job][2]), len(jobs))
+    for (name, part, number), read in zip(jobs, reads, strict=True):
+        kept = _usable(read, least_copies)
+        counts["constant or rarer than asked"] += int((~kept).sum())
+        if not kept.any():
+            continue
+        if name not in chromosomes:
+            chromosomes.append(name)
+        tile = read.tile if kept.all() else np.ascontiguousarray(read.tile[kept])
+        if tile.nbytes <= spare:
+            tiles[len(model)] = tile
+            spare -= tile.nbytes
+        precision = (blocks.n_samples / read.sum_squares[kept]).astype(np.float32)
+        place = len(chromosomes) - 1
+        model.append(ModelBlock(part, number, place, read.variants[kept], kept, precision))
     if not model:
         raise error(
             "SC-541",
@@ -200,7 +212,7 @@ def open_relationship(
             got=", ".join(f"{number} {reason}" for reason, number in counts.items()),
             where=blocks.genotypes.origin,
         )
-    return Relationship(model, tuple(chromosomes), people, counts, tiles)
+    return Relationship(model, tuple(chromosomes), blocks.n_samples, counts, tiles)
 
 
 def _by_chromosome(
@@ -221,21 +233,20 @@ def _by_chromosome(
             )
 
 
-def _model_block(
-    part: GenotypeBlocks, number: int, chromosome: int, *, least_copies: float
-) -> tuple[ModelBlock, Tile]:
-    block = part.block(number)
-    n = block.tile.shape[1]
-    copies = n * np.minimum(block.mean, 2.0 - block.mean)
+def _usable(block: GenotypeBlock, least_copies: float) -> NDArray[np.bool_]:
+    copies = block.tile.shape[1] * np.minimum(block.mean, 2.0 - block.mean)
     # NaN (no call at all) compares false and is left out too.
-    kept = (copies >= least_copies) & (block.sum_squares > 0)
-    model = ModelBlock(
-        part,
-        number,
-        chromosome,
-        variants=np.asarray(block.variants)[kept],
-        kept=kept,
-        precision=(n / block.sum_squares[kept]).astype(np.float32),
-    )
-    tile = block.tile if kept.all() else np.ascontiguousarray(block.tile[kept])
-    return model, tile
+    return (copies >= least_copies) & (block.sum_squares > 0)
+
+
+def _read_ahead(read: Callable[[int], Read], count: int) -> Iterator[Read]:
+    """Give ``read`` of 0, 1, ... in order, the next ones being read meanwhile."""
+    with ThreadPoolExecutor(_READERS) as pool:
+        ahead = deque(pool.submit(read, place) for place in range(min(_READERS, count)))
+        for place in range(_READERS, count + _READERS):
+            if not ahead:
+                return
+            found = ahead.popleft().result()
+            if place < count:
+                ahead.append(pool.submit(read, place))
+            yield found

@@ -26,7 +26,7 @@ _GRID = np.linspace(0.0, GREATEST_H2, 34)
 class Spectrum:
     """Where columns lie on the eigenvalues of a relationship matrix K.
 
-    Attributes
+    Parameters
     ----------
     nodes, weights
         Eigenvalues (or quadrature nodes) and each column's share there, weights of a
@@ -57,15 +57,18 @@ class SampledLog:
     """Log-determinant a dimension of h2 K + (1 - h2) I, sampled but for what can be known.
 
     A few orthonormal columns near the largest eigenvectors (populations, families) are taken
-    exactly, random columns stand for the rest, and of the rest the part of log that is
-    linear in the eigenvalues comes from the trace of K. What is left to chance is small.
+    exactly, random columns stand for the rest. Of the rest, the part of log that is linear in
+    the eigenvalues comes from the trace of K, the quadratic part from many more random
+    columns that K was multiplied with only once. What is left to chance is small.
 
-    Attributes
+    Parameters
     ----------
     leading
         Spectrum of the orthonormal columns.
     probes
         Spectrum of random columns off them and off the covariates.
+    moments
+        v'Kv and v'KKv of more such columns v of length 1, (columns, 2).
     dimension
         Dimension off the covariates.
     trace
@@ -78,35 +81,44 @@ class SampledLog:
 
     leading: Spectrum
     probes: Spectrum
+    moments: Floats
     dimension: int
     trace: float
 
     def __call__(self, h2: float) -> float:
         """Return the estimate at ``h2``."""
-        exact = _sums(self.leading, h2).sum(axis=0)
         others = self.dimension - len(self.leading.weights)
-        mean = _sums(self.probes, h2).mean(axis=0)
+        known = np.array([(self.trace - _sum(self.leading, self.leading.nodes)) / others, 0.0])
         share = self.probes.weights / self.probes.weights.sum()
-        away = self.probes.nodes - mean[1]
-        spread = float((share * away**2).sum())
+        nodes = np.stack([self.probes.nodes, self.probes.nodes**2])
+        mean = (share * nodes).sum(axis=(1, 2))
+        away = nodes - mean[:, None, None]
+        # Both samples of the squares in one, with what the known trace says about their error.
+        pooled = np.vstack([self.moments, _moments(self.probes)]).mean(axis=0)
+        products = np.einsum("ikl,jkl->ij", share * away, away)
+        slope = products[0, 1] / products[0, 0] if products[0, 0] > 0 else 0.0
+        known[1] = pooled[1] + slope * (known[0] - pooled[0])
         logs = np.log(h2 * self.probes.nodes + 1.0 - h2)
-        slope = float((share * away * logs).sum()) / spread if spread > 0 else 0.0
-        known = (self.trace - exact[1]) / others
-        return float(exact[0] + others * (mean[0] + slope * (known - mean[1]))) / self.dimension
+        slopes = np.linalg.lstsq(products, (share * away * logs).sum(axis=(1, 2)), rcond=None)[0]
+        rest = float((share * logs).sum() + slopes @ (known - mean))
+        exact = _sum(self.leading, np.log(h2 * self.leading.nodes + 1.0 - h2))
+        return (exact + others * rest) / self.dimension
 
 
-def _sums(spectrum: Spectrum, h2: float) -> Floats:
-    """Return v' log(h2 K + (1 - h2) I) v and v' K v of every column, shape (columns, 2)."""
-    logs = np.log(h2 * spectrum.nodes + 1.0 - h2)
-    both = [(spectrum.weights * logs).sum(axis=1), (spectrum.weights * spectrum.nodes).sum(axis=1)]
-    return np.stack(both, axis=1)
+def _sum(spectrum: Spectrum, values: Floats) -> float:
+    return float((spectrum.weights * values).sum())
+
+
+def _moments(spectrum: Spectrum) -> Floats:
+    powers = [(spectrum.weights * spectrum.nodes**power).sum(axis=1) for power in (1, 2)]
+    return np.stack(powers, axis=1)
 
 
 @dataclass(frozen=True)
 class Heritability:
     """The share of variance that the relationship matrix explains.
 
-    Attributes
+    Parameters
     ----------
     h2
         Between 0 and :data:`GREATEST_H2`.

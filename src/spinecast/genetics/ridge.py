@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from spinecast.cluster import map_blocks
+from spinecast.cluster import Progress, map_blocks
 from spinecast.genetics.mixed_fits import without_covariates
 from spinecast.genetics.projection import Floats, TraitGroup
 from spinecast.genetics.relationship import WHOLE, ModelBlock, Relationship
@@ -35,7 +35,7 @@ Narrow = NDArray[np.float32]
 class RidgeFit:
     """Predictions of a group's traits.
 
-    Attributes
+    Parameters
     ----------
     predictions
         By place of the left-out chromosome, or :data:`WHOLE`; (n, k), in units of the
@@ -73,6 +73,7 @@ def fit_ridge(
     *,
     folds: NDArray[np.int64],
     cluster: str | None = None,
+    progress: Progress | None = None,
 ) -> list[RidgeFit]:
     """Fit both levels.
 
@@ -86,6 +87,8 @@ def fit_ridge(
         Each person's fold, shape (n,).
     cluster
         Where level 0 runs, one task a block; None for this thread.
+    progress
+        Called after each block of level 0.
 
     Returns
     -------
@@ -95,9 +98,15 @@ def fit_ridge(
     level_0 = _Level0(groups, values, folds, len(relationship.variants))
     task = partial(_block_predictions, level_0)
     if cluster is None:
-        parts = [task(block) for block in relationship.blocks]
+        parts = []
+        for block in relationship.blocks:
+            parts.append(task(block))
+            if progress is not None:
+                progress(len(parts), len(relationship.blocks))
     else:
-        parts = map_blocks(task, relationship.blocks, cluster=cluster, label="ridge, level 0")
+        parts = map_blocks(
+            task, relationship.blocks, cluster=cluster, label="ridge, level 0", progress=progress
+        )
     chromosomes = np.repeat([block.chromosome for block in relationship.blocks], len(STRENGTHS))
     return [
         _combine(

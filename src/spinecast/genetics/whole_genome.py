@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from spinecast.cluster import Progress
 from spinecast.errors import error
 from spinecast.genetics.mixed_fits import CalibrationVariants, MixedFit, standardised
 from spinecast.genetics.projection import Floats, TraitGroup, group_traits
@@ -19,7 +20,7 @@ WAYS = ("auto", "exact", "cg", "ridge")
 # Up to here writing K out costs less than iterating.
 EXACT_PEOPLE = 2000
 # Probes of the determinant: as many times people stay about constant, within limits.
-_PROBE_PEOPLE, _FEWEST_PROBES, _MOST_PROBES = 120_000, 4, 24
+_PROBE_PEOPLE, _FEWEST_PROBES, _MOST_PROBES = 720_000, 24, 144
 
 
 @dataclass(frozen=True)
@@ -83,11 +84,12 @@ def whole_genome_model(
     seed: int = 0,
     least_copies: float = 5.0,
     memory: int = 2**29,
-    tolerance: float = 1e-4,
+    tolerance: float = 5e-4,
     calibration_variants: int = 30,
     probes: int | None = None,
     folds: int = 5,
     cluster: str | None = None,
+    progress: Progress | None = None,
 ) -> WholeGenomeFit:
     """Fit a whole-genome model, leaving out each chromosome in turn.
 
@@ -112,9 +114,11 @@ def whole_genome_model(
     tolerance
         Of the solutions by cg, as a share of the trait.
     calibration_variants, probes, folds
-        How many; probes None for a number that falls with the number of people.
+        How many; probes (at least 24) None for a number that falls with the number of people.
     cluster
         Where level 0 of ridge runs, see :mod:`spinecast.cluster`; None for this thread.
+    progress
+        Called as ``progress(done, total)``, in parts of the way that take about equal time.
 
     Returns
     -------
@@ -134,18 +138,18 @@ def whole_genome_model(
     model = _Model(relationship, groups, values)
     chosen = _chosen(way, relationship.people)
     if chosen == "ridge":
-        return _by_ridge(model, seed=seed, folds=folds, cluster=cluster)
+        return _by_ridge(model, seed=seed, folds=folds, where=(cluster, progress))
     drawn = _calibration(blocks, relationship, seed=seed, count=calibration_variants)
     if chosen == "exact":
         from spinecast.genetics.mixed_model import fit_exactly
 
-        fits = fit_exactly(relationship, groups, values, calibration=drawn)
+        fits = fit_exactly(relationship, groups, values, calibration=drawn, progress=progress)
     else:
         from spinecast.genetics.iterative_model import fit_by_conjugate_gradients
 
         people = relationship.people
         some = int(np.clip(_PROBE_PEOPLE // people, _FEWEST_PROBES, _MOST_PROBES))
-        count = probes or some
+        count = max(probes or some, _FEWEST_PROBES)
         rng = generator(seed, "genetics", "probes")
         fits = fit_by_conjugate_gradients(
             relationship,
@@ -154,6 +158,7 @@ def whole_genome_model(
             calibration=drawn,
             probes=rng.standard_normal((count, people)).T,
             tolerance=tolerance,
+            progress=progress,
         )
     return _mixed(chosen, model, fits)
 
@@ -197,7 +202,7 @@ def whole_genome_memory(
     from spinecast.genetics.iterative_model import batch_width
 
     width = min(batch_width(people), traits * (chromosomes + 1))
-    return decoded + results + 8 * 8 * people * max(width, traits + 2 * _MOST_PROBES)
+    return decoded + results + 8 * 8 * people * max(width, traits + _MOST_PROBES)
 
 
 def _chosen(way: str, people: int) -> str:
@@ -242,13 +247,23 @@ def _mixed(way: str, model: _Model, fits: list[MixedFit]) -> WholeGenomeFit:
     )
 
 
-def _by_ridge(model: _Model, *, seed: int, folds: int, cluster: str | None) -> WholeGenomeFit:
+def _by_ridge(
+    model: _Model, *, seed: int, folds: int, where: tuple[str | None, Progress | None]
+) -> WholeGenomeFit:
     from spinecast.genetics.ridge import deal_folds, fit_ridge
 
     dealt = deal_folds(
         model.relationship.people, folds, rng=generator(seed, "genetics", "ridge folds")
     )
-    fits = fit_ridge(model.relationship, model.groups, model.values, folds=dealt, cluster=cluster)
+    cluster, progress = where
+    fits = fit_ridge(
+        model.relationship,
+        model.groups,
+        model.values,
+        folds=dealt,
+        cluster=cluster,
+        progress=progress,
+    )
     predicted = _by_trait(model, [fit.predicted for fit in fits])
     missing = np.full_like(predicted, np.nan)
     return _assemble(
