@@ -36,6 +36,7 @@ from spinecast.models.hvae_layers import (
     displace_exactly,
     gaussian_kl,
     negative_log_likelihood,
+    without_grain,
 )
 from spinecast.models.hvae_training import (
     PAPER as PAPER_TRAINING,
@@ -160,6 +161,27 @@ def test_noise_put_back_gives_the_image_and_follows_the_anatomy_where_asked():
     torch.testing.assert_close(found[:, :, 3:11], wave[:, :, 5:13], atol=0.05, rtol=0)
 
 
+def test_a_share_of_what_the_network_redraws_is_taken_over():
+    images, mean = torch.rand(2, 16, 16, generator=rng()), torch.rand(2, 16, 16, generator=rng(1))
+    field, gain = torch.zeros(2, 2, 16, 16), torch.zeros(2, 16, 16)
+    before = Pixels(mean, torch.tensor(-2.0), field, gain)
+    after = Pixels(mean + 0.2, torch.tensor(-2.0), field, gain + 0.1)
+    noise = abduct_noise(images, before)
+    found = [apply_noise(noise, after, before=before, redraw=share) for share in (0.0, 0.5, 1.0)]
+    torch.testing.assert_close(found[1], (found[0] + found[2]) / 2)
+    torch.testing.assert_close(found[2] - found[0], after.mean - mean * np.exp(0.1))
+
+
+def test_grain_stays_and_edges_do_not():
+    step = torch.zeros(1, 40, 40)
+    step[:, :, 20:] = 1.0
+    grain = 0.02 * torch.randn(1, 40, 40, generator=rng())
+    found = without_grain(step + grain)
+    # beside the edge it is still an edge; away from it the grain is mostly gone
+    assert float((found - step)[:, :, 19:21].abs().mean()) < 0.05
+    assert float((found - step)[:, 5:35, 5:15].std()) < 0.5 * float(grain.std())
+
+
 def test_the_middle_of_the_columns_is_the_region_of_interest():
     assert middle_columns(192, 0.4) == slice(57, 134)
     assert middle_columns(10, 1.0) == slice(0, 10)
@@ -223,8 +245,8 @@ def test_a_training_cut_short_goes_on_to_equal_weights(config, tmp_path, monkeyp
     calls = []
 
     def run(folder, dies_at=None):
-        def dying(chosen, given):
-            loss = image_model_loss(chosen, given)
+        def dying(chosen, given, **rest):
+            loss = image_model_loss(chosen, given, **rest)
 
             def one(module, batch, generator):
                 calls.append(1)

@@ -147,7 +147,9 @@ class ImageMechanism:
         n, particles = noise.pixels.shape[:2]
         (known,) = repeat_rows([self._standardised(parents)], particles)
         after = self.model.decode(noise.latents, known)
-        drawn = apply_noise(noise.pixels.flatten(0, 1), after, before=noise.before)
+        drawn = apply_noise(
+            noise.pixels.flatten(0, 1), after, before=noise.before, redraw=self.model.redraw
+        )
         return drawn.clamp(0, 1).unflatten(0, (n, particles))
 
     @torch.no_grad()

@@ -251,9 +251,13 @@ def abduct_noise(images: torch.Tensor, pixels: Pixels) -> torch.Tensor:
 
 
 def apply_noise(
-    noise: torch.Tensor, pixels: Pixels, *, before: Pixels | None = None
+    noise: torch.Tensor,
+    pixels: Pixels,
+    *,
+    before: Pixels | None = None,
+    redraw: float | torch.Tensor = 1.0,
 ) -> torch.Tensor:
-    """Return mean + scale x noise; with ``before``, what is coarse in the noise moves along.
+    """Return mean + scale x noise; with ``before``, the image's own anatomy is carried along.
 
     Parameters
     ----------
@@ -262,10 +266,13 @@ def apply_noise(
     pixels
         Density under the parents that are asked for.
     before
-        Density under the parents the noise was abducted with. What of the residual is
-        anatomy (edges and texture that the mean lacks) is then displaced and amplified as
-        the parents' effects differ; its grain, which is the detector's, stays where it is.
-        None, or a model without effects: all of it stays and only the scales change.
+        Density under the parents the noise was abducted with. Mean and what of the residual
+        is anatomy (edges and texture that the mean lacks) are then displaced and amplified
+        as the parents' effects differ; the residual's grain, which is the detector's, stays
+        where it is. None, or a model without effects: all of the residual stays and only
+        the scales change.
+    redraw
+        With ``before``: share, 0 to 1, of what the network draws otherwise than by effects.
 
     Notes
     -----
@@ -275,21 +282,29 @@ def apply_noise(
         return pixels.mean + pixels.log_scale.exp() * noise
     residual = before.log_scale.exp() * noise
     anatomy = without_grain(residual)
-    moved = apply_effects(anatomy, before, pixels)
-    return pixels.mean + (residual - anatomy) + (anatomy if moved is None else moved)
+    carried = carry(before.mean + anatomy, before, pixels)
+    redrawn = pixels.mean - carry(before.mean, before, pixels)
+    return residual - anatomy + carried + redraw * redrawn
+
+
+def carry(images: torch.Tensor, before: Pixels, after: Pixels) -> torch.Tensor:
+    """Return images displaced and amplified by the difference of two densities' effects.
+
+    As they are where either has none. No difference gives the images bit for bit.
+    """
+    if before.field is None or after.field is None:
+        return images
+    moved = displace_exactly(images, after.field - before.field)
+    if before.log_gain is None or after.log_gain is None:
+        return moved
+    return moved * (after.log_gain - before.log_gain).exp()
 
 
 def apply_effects(images: torch.Tensor, before: Pixels, after: Pixels) -> torch.Tensor | None:
-    """Return images displaced and amplified by the difference of two densities' effects.
-
-    None where the densities have no effects. No difference gives the images bit for bit.
-    """
-    if before.field is None or before.log_gain is None:
+    """Return the images of :func:`carry`, None where the densities have no effects."""
+    if before.field is None or after.field is None:
         return None
-    if after.field is None or after.log_gain is None:
-        return None
-    moved = displace_exactly(images, after.field - before.field)
-    return moved * (after.log_gain - before.log_gain).exp()
+    return carry(images, before, after)
 
 
 def negative_log_likelihood(

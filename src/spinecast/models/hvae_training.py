@@ -173,8 +173,11 @@ def fit_image_model(
             given = torch.from_numpy(images.read(rows[batch])), known[rows[batch]], done
             yield (*given, *followed(rows[batch]))
 
+    asks = bool(training.follow_up and follow_ups is not None and len(follow_ups))
+    model.redraw.fill_(0.0 if asks else 1.0)
+
     def followed(batch: np.ndarray) -> Iterator[torch.Tensor]:
-        if training.follow_up and follow_ups is not None and len(follow_ups):
+        if asks and follow_ups is not None:
             most = round(training.follow_up_share * len(batch))
             yield from with_follow_ups(batch, images, follow_ups, scale=model.scale, most=most)
 

@@ -39,9 +39,13 @@ class ImageModel(nn.Module, ABC):
         Displacement and gain by the parents, or None.
     mean_image
         (rows, columns), of the training images; decoders draw the difference from it.
+    redraw
+        Share of what parents change in the network's drawing, beside displacement and gain,
+        that counterfactuals take over: 1, or 0 where follow-ups were learnt from.
     """
 
     mean_image: torch.Tensor
+    redraw: torch.Tensor
 
     def __init__(
         self,
@@ -57,6 +61,7 @@ class ImageModel(nn.Module, ABC):
         self.scale = ParentScale(logged)
         self.effects: ParentEffects | None = None
         self.register_buffer("mean_image", torch.full(self.image_shape, 0.5))
+        self.register_buffer("redraw", torch.ones(()))
 
     def add_effects(self, width: int) -> None:
         """Give the model a displacement and a gain, read off features of this width."""
@@ -111,7 +116,7 @@ def counterfactual_images(
 ) -> torch.Tensor:
     """Return the images with their own noise under another density, not clipped."""
     moved = before if module.transport == "transported" else None
-    return apply_noise(abduct_noise(images, before), after, before=moved)
+    return apply_noise(abduct_noise(images, before), after, before=moved, redraw=module.redraw)
 
 
 def repeat_rows(tensors: Sequence[torch.Tensor], times: int) -> list[torch.Tensor]:

@@ -19,7 +19,7 @@ from spinecast.report.parts import Section
 from spinecast.report.templating import printable, read_asset, render
 
 SIMULATED_WORDS = (
-    "Every person, film and fracture on this page was made by a computer. "
+    "Every person, image and fracture on this page was made by a computer. "
     "The results mean nothing clinically; they show what the method can and cannot recover."
 )
 

@@ -62,10 +62,10 @@ def make_image_models(context: StageContext) -> None:
         progress=part_of(context, (0.0, 0.05), label="reader"),
     )  # fmt: skip
     ParentJudge(reader, lesson.graph.image_parents).save(context.folder, name="reader")
+    scm = load_scm(context.needs["mechanisms"])
     follow_ups = follow_ups_of(
-        lesson, load_scm(context.needs["mechanisms"]),
-        progress=part_of(context, (0.05, 0.08), label="follow-ups"),
-    )  # fmt: skip
+        lesson, scm, progress=part_of(context, (0.05, 0.08), label="follow-ups")
+    )
     for number, (name, words) in enumerate(BACKBONES.items()):
         low, high = (0.08 + 0.92 * (number + k) / len(BACKBONES) for k in (0, 1))
         progress = part_of(context, (low, high), label=f"{words} model")
@@ -135,8 +135,9 @@ def follow_ups_of(
     asked = parent_values(lesson.graph, then)
     settings = lesson.settings
     middle = middle_columns(settings.preparation.shape[1], settings.judging.roi_columns)
-    return find_follow_ups(lesson.scans, rows, others, parents=asked, columns=middle,
-                           progress=progress)  # fmt: skip
+    return find_follow_ups(
+        lesson.scans, rows, others, parents=asked, columns=middle, progress=progress
+    )
 
 
 def _most_distant(index: pd.DataFrame, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
