@@ -10,7 +10,7 @@ from spinecast.errors import SpinecastError
 from spinecast.genetics.relationship import WHOLE, open_relationship
 from spinecast.genetics.reml import Spectrum, fit_h2
 from spinecast.genetics.ridge import STRENGTHS, deal_folds
-from spinecast.genetics.whole_genome import whole_genome_model
+from spinecast.genetics.whole_genome import whole_genome_memory, whole_genome_model
 from spinecast.seeds import generator
 
 from .small_genomes import make_genomes
@@ -269,3 +269,26 @@ def test_input_that_cannot_be_modelled_is_refused_with_a_code(genomes, covariate
     refused("SC-540", blocks, lonely, covariates)
     refused("SC-534", blocks, covariates[:, :1], covariates)
     refused("SC-541", blocks, traits, covariates, least_copies=301.0)
+
+
+@pytest.mark.parametrize("way", ["exact", "cg", "ridge"])
+def test_progress_only_goes_forward_and_ends_at_the_whole(genomes, traits, way):
+    heard = []
+    whole_genome_model(
+        genomes.blocks(), traits, NONE, way=way, progress=lambda done, of: heard.append((done, of))
+    )
+    done = [at for at, _ in heard]
+    assert len(heard) > 2
+    assert done == sorted(done)
+    assert heard[-1][0] == heard[-1][1]
+    assert len({of for _, of in heard}) == 1
+
+
+def test_the_memory_said_beforehand_grows_with_people_and_traits_and_names_the_way():
+    small = whole_genome_memory(2_000, 20_000, 1)
+    assert small > 5 * 8 * 2_000**2  # exact: a handful of matrices of people by people
+    assert whole_genome_memory(5_000, 20_000, 1) < 1.2 * 2**30
+    assert whole_genome_memory(5_000, 20_000, 1, way="exact") > 5 * 8 * 5_000**2
+    assert whole_genome_memory(400_000, 500_000, 100) > whole_genome_memory(400_000, 500_000, 1)
+    with pytest.raises(SpinecastError, match="SC-542"):
+        whole_genome_memory(10, 10, 1, way="bayes")

@@ -16,6 +16,7 @@ from spinecast.genetics.relationship import WHOLE, Relationship, open_relationsh
 from spinecast.genotypes.blocks import GenotypeBlocks
 from spinecast.seeds import generator
 
+# The relationship matrix written out (n^3), only multiplied by, or two-level ridge regression.
 WAYS = ("auto", "exact", "cg", "ridge")
 # Up to here writing K out costs less than iterating.
 EXACT_PEOPLE = 2000
@@ -72,6 +73,7 @@ class _Model:
     relationship: Relationship
     groups: list[TraitGroup]
     values: list[Floats]
+    progress: Progress | None
 
 
 def whole_genome_model(
@@ -96,71 +98,43 @@ def whole_genome_model(
     Parameters
     ----------
     blocks
-        Variants offered to the model (autosomes are used; prune them first) and the people.
-        For ridge, a block is also a block of level 0.
+        Variants offered (autosomes are used; prune them first) and the people; for ridge, a
+        block is a block of level 0.
     traits, covariates
         (n, t) with NaN where missing, (n, c) without intercept and without NaN.
     way
-        "exact" writes the relationship matrix out (n^3), "cg" only multiplies by it,
-        "ridge" is two-level ridge regression; "auto" is exact up to 2,000 people, else cg.
-    names
-        The traits' names, for messages.
-    seed
-        Of calibration variants, probes and folds.
-    least_copies
-        Variants with fewer copies of the rarer allele are left out, and counted.
-    memory
-        Bytes that decoded genotypes may take between passes.
-    tolerance
-        Of the solutions by cg, as a share of the trait.
-    calibration_variants, probes, folds
-        How many; probes (at least 24) None for a number that falls with the number of people.
-    cluster
-        Where level 0 of ridge runs, see :mod:`spinecast.cluster`; None for this thread.
-    progress
-        Called as ``progress(done, total)``, in parts of the way that take about equal time.
+        One of :data:`WAYS`; "auto" is exact up to 2,000 people, else cg.
+    names, seed
+        The traits' names, for messages; of calibration variants, probes and folds.
+    least_copies, memory
+        Variants with fewer of the rarer allele are left out; bytes for decoded genotypes.
+    tolerance, calibration_variants, probes, folds
+        Of solutions by cg, as a share of the trait; how many (probes 24 or more, or None).
+    cluster, progress
+        Where ridge's level 0 runs, None for this thread; called as ``progress(done, total)``.
 
     Returns
     -------
     WholeGenomeFit
-        A trait's numbers do not depend on which traits run beside it, beyond rounding.
+        A trait's numbers do not depend on the traits beside it, beyond rounding.
 
     Raises
     ------
     GeneticsError
-        SC-533, SC-534 traits or covariates that cannot be used, SC-540 too few people,
-        SC-541 no variant left, SC-542 an unknown way, SC-543 no convergence.
+        SC-533, SC-534 unusable traits or covariates, SC-540 too few people, SC-541 no variant
+        left, SC-542 an unknown way, SC-543 no convergence.
     """
     _require_way(way)
     groups = group_traits(traits, covariates, names=names)
-    values = [standardised(group) for group in groups]
     relationship = open_relationship(blocks, least_copies=least_copies, memory=memory)
-    model = _Model(relationship, groups, values)
+    model = _Model(relationship, groups, [standardised(group) for group in groups], progress)
     chosen = _chosen(way, relationship.people)
     if chosen == "ridge":
-        return _by_ridge(model, seed=seed, folds=folds, where=(cluster, progress))
+        return _by_ridge(model, seed=seed, folds=folds, cluster=cluster)
     drawn = _calibration(blocks, relationship, seed=seed, count=calibration_variants)
     if chosen == "exact":
-        from spinecast.genetics.mixed_model import fit_exactly
-
-        fits = fit_exactly(relationship, groups, values, calibration=drawn, progress=progress)
-    else:
-        from spinecast.genetics.iterative_model import fit_by_conjugate_gradients
-
-        people = relationship.people
-        some = int(np.clip(_PROBE_PEOPLE // people, _FEWEST_PROBES, _MOST_PROBES))
-        count = max(probes or some, _FEWEST_PROBES)
-        rng = generator(seed, "genetics", "probes")
-        fits = fit_by_conjugate_gradients(
-            relationship,
-            groups,
-            values,
-            calibration=drawn,
-            probes=rng.standard_normal((count, people)).T,
-            tolerance=tolerance,
-            progress=progress,
-        )
-    return _mixed(chosen, model, fits)
+        return _exactly(model, drawn)
+    return _by_cg(model, drawn, seed=seed, probes=probes, tolerance=tolerance)
 
 
 def whole_genome_memory(
@@ -230,6 +204,45 @@ def _calibration(
     return CalibrationVariants(columns, np.array([position[name] for name in of_variant]))
 
 
+def _exactly(model: _Model, drawn: CalibrationVariants) -> WholeGenomeFit:
+    from spinecast.genetics.mixed_model import fit_exactly
+
+    fits = fit_exactly(
+        model.relationship,
+        model.groups,
+        model.values,
+        calibration=drawn,
+        progress=model.progress,
+    )
+    return _mixed("exact", model, fits)
+
+
+def _by_cg(
+    model: _Model,
+    drawn: CalibrationVariants,
+    *,
+    seed: int,
+    probes: int | None,
+    tolerance: float,
+) -> WholeGenomeFit:
+    from spinecast.genetics.iterative_model import fit_by_conjugate_gradients
+
+    people = model.relationship.people
+    some = int(np.clip(_PROBE_PEOPLE // people, _FEWEST_PROBES, _MOST_PROBES))
+    count = max(probes or some, _FEWEST_PROBES)
+    rng = generator(seed, "genetics", "probes")
+    fits = fit_by_conjugate_gradients(
+        model.relationship,
+        model.groups,
+        model.values,
+        calibration=drawn,
+        probes=rng.standard_normal((count, people)).T,
+        tolerance=tolerance,
+        progress=model.progress,
+    )
+    return _mixed("cg", model, fits)
+
+
 def _mixed(way: str, model: _Model, fits: list[MixedFit]) -> WholeGenomeFit:
     predictions = [
         {place: columns - residual for place, residual in fit.residuals.items()}
@@ -247,22 +260,19 @@ def _mixed(way: str, model: _Model, fits: list[MixedFit]) -> WholeGenomeFit:
     )
 
 
-def _by_ridge(
-    model: _Model, *, seed: int, folds: int, where: tuple[str | None, Progress | None]
-) -> WholeGenomeFit:
+def _by_ridge(model: _Model, *, seed: int, folds: int, cluster: str | None) -> WholeGenomeFit:
     from spinecast.genetics.ridge import deal_folds, fit_ridge
 
     dealt = deal_folds(
         model.relationship.people, folds, rng=generator(seed, "genetics", "ridge folds")
     )
-    cluster, progress = where
     fits = fit_ridge(
         model.relationship,
         model.groups,
         model.values,
         folds=dealt,
         cluster=cluster,
-        progress=progress,
+        progress=model.progress,
     )
     predicted = _by_trait(model, [fit.predicted for fit in fits])
     missing = np.full_like(predicted, np.nan)
