@@ -57,20 +57,18 @@ def test_each_trait_gets_a_file_of_what_the_scan_found(study, tmp_path):
 def test_processes_write_the_bytes_of_threads_though_a_worker_is_killed(
     study, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("spinecast.genetics.gwas._PART_VARIANTS", 16)
+    monkeypatch.setattr("spinecast.genetics.gwas_plan._PART_VARIANTS", 16)
     run(study, tmp_path / "threads")
     killed, totals = [], []
 
     def kill_one(done, total):
         totals.append(total)
-        workers = [
-            child
-            for child in psutil.Process().children(recursive=True)
-            if any("spawn_main" in word for word in child.cmdline())
-        ]
-        if not killed:
-            killed.append(workers[0].pid)
-            workers[0].kill()
+        if killed:
+            return
+        spawned = psutil.Process().children(recursive=True)
+        workers = [p for p in spawned if any("spawn_main" in word for word in p.cmdline())]
+        killed.append(workers[0].pid)
+        workers[0].kill()
 
     run(study, tmp_path / "processes", cluster="processes:2", progress=kill_one)
     assert killed

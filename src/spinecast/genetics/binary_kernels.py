@@ -255,7 +255,8 @@ def firth(
     if math.isnan(below) or math.isnan(top):
         return math.nan, math.nan, math.nan
     scale = 1.0 / math.sqrt(variance)
-    return full[k] * scale, error * scale, normal_log10_p(math.sqrt(max(0.0, 2.0 * (top - below))))
+    beta = float(full[k]) * scale
+    return beta, error * scale, normal_log10_p(math.sqrt(max(0.0, 2.0 * (top - below))))
 
 
 @numba.njit(cache=True, nogil=True)

@@ -2,49 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from spinecast.cluster import Progress, map_blocks
-from spinecast.errors import error
 from spinecast.files import read_json, write_json
 from spinecast.genetics.gwas_joining import join_tasks, run_join_task
-from spinecast.genetics.gwas_parts import (
-    ScanSettings,
-    ScanTask,
-    release_inputs,
-    run_scan_task,
-    save_inputs,
-)
-from spinecast.genetics.people import AnalysedPeople, align_people
-from spinecast.genetics.scan import require_offset
+from spinecast.genetics.gwas_parts import ScanSettings, release_inputs, run_scan_task, save_inputs
+from spinecast.genetics.gwas_plan import GwasPlan, estimate_gwas_memory, plan_gwas
+from spinecast.genetics.people import align_people
 from spinecast.genotypes.genotypes import Genotypes
 
 if TYPE_CHECKING:
     from spinecast.genetics.whole_genome import WholeGenomeFit
 
-Floats = NDArray[np.float64]
+__all__ = ["GwasResult", "ScanSettings", "estimate_gwas_memory", "run_gwas"]
 
-# Raised whenever numbers could change: parts of an older engine are not taken up.
-_ENGINE = 1
-_TILE_BYTES = 8 << 20
-_PART_BYTES = 48 << 20
-_PART_VARIANTS = 8192
-# The interpreter with its libraries, measured.
-_BASE_BYTES = 320 << 20
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -85,30 +67,24 @@ def run_gwas(
 ) -> GwasResult:
     """Test every trait on every variant and leave one Parquet file per trait.
 
-    Work is cut into tasks by (chromosome, part). Each leaves a file in ``folder/gwas.partial``;
-    started again with the same input, finished tasks are kept, and a finished scan is only
-    read. Another input throws old parts away. Threads, processes and clusters write the same
-    bytes.
+    Work is cut into tasks by (chromosome, part); each leaves a file in ``folder/gwas.partial``.
+    Started again with the same input, finished tasks are kept, and a finished scan is only
+    read; other input throws old parts away. Threads, processes and clusters write the same bytes.
 
     Parameters
     ----------
     genotypes
         Opened files.
     traits, covariates
-        Indexed by sample id, NaN where missing. People with a gap in the covariates are left
-        out and counted.
+        Indexed by sample id, NaN where missing; gaps in covariates leave people out, counted.
     folder
         Where ``<trait>.parquet`` and ``gwas.json`` go.
     settings
-        Method and what is done about missing genotypes; None for the defaults.
+        Method and what is done about missing genotypes.
     samples, variants
         Places to consider, ascending; None for all.
-    offsets
-        Chromosome to predictions without it, (n, t), for the people of
-        :func:`~spinecast.genetics.align_people` given the same tables and samples.
-    fit
-        The whole-genome model of the same people, for method ``mixed``; its predictions take
-        the place of ``offsets``.
+    offsets, fit
+        See :func:`~spinecast.genetics.gwas_plan.plan_gwas`.
     cluster
         See :mod:`spinecast.cluster`.
     progress
@@ -119,230 +95,83 @@ def run_gwas(
     Raises
     ------
     GeneticsError
-        SC-530 traits whose files would have one name, SC-533 to SC-539 traits, covariates and
-        settings that do not work; SC-502 and others from reading genotypes.
+        As :func:`~spinecast.genetics.gwas_plan.plan_gwas`; SC-502 and others from reading.
     """
-    chosen = settings or ScanSettings()
     people = align_people(genotypes, traits, covariates, samples=samples)
-    places = np.arange(genotypes.n_variants) if variants is None else np.asarray(variants)
-    predicted = _predictions(genotypes, places, chosen, offsets=offsets, fit=fit)
-    targets = _targets(folder, people.names)
-    fingerprint = _fingerprint(genotypes, people, chosen, variants=places, offsets=predicted,
-                               fit=fit)  # fmt: skip
-    inputs = folder / "gwas.partial"
-    if (done := _finished(folder, fingerprint, targets)) is not None:
-        shutil.rmtree(inputs, ignore_errors=True)
-        return done
-    if _plan_of(inputs) != fingerprint:
-        _clear(folder)
-        save_inputs(inputs, people, chosen, offsets=predicted, fit=fit,
-                    fingerprint=fingerprint)  # fmt: skip
-    tasks = _scan_tasks(genotypes, people, chosen, variants=places, inputs=inputs,
-                        fingerprint=fingerprint)  # fmt: skip
+    plan = plan_gwas(genotypes, people, folder, settings=settings or ScanSettings(),
+                     variants=variants, offsets=offsets, fit=fit)  # fmt: skip
+    done = _finished(plan) or _carry_out(
+        plan, cluster=cluster, progress=progress, announce=announce
+    )
+    shutil.rmtree(plan.inputs, ignore_errors=True)
+    return done
+
+
+def _carry_out(
+    plan: GwasPlan,
+    *,
+    cluster: str | None,
+    progress: Progress | None,
+    announce: Callable[[str], None] | None,
+) -> GwasResult:
+    if _fingerprint_of(plan.inputs) != plan.fingerprint:
+        _clear(plan)
+        save_inputs(plan.inputs, plan.people, plan.settings, offsets=plan.offsets, fit=plan.fit,
+                    fingerprint=plan.fingerprint)  # fmt: skip
+    tasks = plan.tasks()
     waiting = [task for task in tasks if not task.part.exists()]
     if announce is not None:
-        announce(_sentence(people, chosen, tasks, waiting=len(waiting)))
+        announce(plan.sentence(tasks, waiting=len(waiting)))
     with _one_core_each(cluster):
         map_blocks(run_scan_task, waiting, cluster=cluster, label="scan", progress=progress)
-        joins = join_tasks(genotypes, tasks, list(targets.values()))
+        joins = join_tasks(plan.genotypes, tasks, list(plan.targets.values()))
         release_inputs()
         counts = map_blocks(run_join_task, joins, cluster=cluster, label="join", progress=progress)
-    _finish(folder, fingerprint, people, settings=chosen, targets=targets,
-            counts=[pair for chunk in counts for pair in chunk])  # fmt: skip
-    shutil.rmtree(inputs)
-    result = _finished(folder, fingerprint, targets)
+    _finish(plan, [pair for chunk in counts for pair in chunk])
+    result = _finished(plan)
     assert result is not None
     return result
 
 
-def estimate_gwas_memory(
-    n: int,
-    traits: int,
-    *,
-    covariates: int = 0,
-    groups: int = 1,
-    settings: ScanSettings | None = None,
-    workers: int | None = None,
-) -> int:
-    """Return about how many bytes a scan needs at its peak, all workers of one machine together.
-
-    Parameters
-    ----------
-    n, traits, covariates
-        People, traits, covariates.
-    groups
-        Sets of traits that the same people have; as many as traits for case-control traits.
-    settings, workers
-        As for :func:`run_gwas`; None for the defaults and one worker per core.
-    """
-    chosen = settings or ScanSettings()
-    block = chosen.block or _block(n)
-    number = 8 if chosen.missing == "exact" else 4
-    columns = traits + groups * (covariates + 2)
-    tile = n * block * (4 + (8 if number == 8 else 0) + (number if groups > 1 else 0))
-    part = 3 * traits * _part_blocks(block, traits) * block * 40
-    design = n * columns * (number + 16) + n * groups * number
-    return _BASE_BYTES + design + (workers or os.cpu_count() or 1) * (tile + part)
-
-
-def _sentence(
-    people: AnalysedPeople, settings: ScanSettings, tasks: Sequence[ScanTask], *, waiting: int
-) -> str:
-    n, t = people.traits.shape
-    masks = {np.isnan(column).tobytes() for column in people.traits.T}
-    groups = len(masks) if settings.method == "linear" else t
-    memory = estimate_gwas_memory(
-        n, t, covariates=people.covariates.shape[1], groups=groups, settings=settings
-    )
-    variants = sum(len(task.variants) for task in tasks)
-    kept = f"; {len(tasks) - waiting} are there already" if waiting < len(tasks) else ""
-    return (
-        f"{n} people, {t} traits in {len(masks)} groups of equal missingness, {variants} "
-        f"variants in {len(tasks)} parts{kept}; about {memory / 2**30:.1f} GiB of memory, "
-        f"{variants * t * 60 / 2**30:.1f} GiB of files"
-    )
-
-
-def _block(n: int) -> int:
-    """Return variants a block: a tile that stays in the cache, by the number of people only.
-
-    It must not depend on the traits, or a trait's rounding would.
-    """
-    fitting = max(1, _TILE_BYTES // (4 * n))
-    return min(1024, max(64, 1 << (fitting.bit_length() - 1)))
-
-
-def _part_blocks(block: int, traits: int) -> int:
-    return max(1, min(_PART_VARIANTS, _PART_BYTES // (40 * traits)) // block)
-
-
-def _scan_tasks(
-    genotypes: Genotypes,
-    people: AnalysedPeople,
-    settings: ScanSettings,
-    *,
-    variants: NDArray[np.int64],
-    inputs: Path,
-    fingerprint: str,
-) -> list[ScanTask]:
-    block = settings.block or _block(len(people.samples))
-    blocks_each = _part_blocks(block, len(people.names))
-    chromosomes = genotypes.variants["chromosome"].to_numpy()[variants]
-    tasks = []
-    for chromosome in dict.fromkeys(chromosomes):
-        own = variants[chromosomes == chromosome].astype(np.int64)
-        blocks = -(-own.size // block)
-        parts = -(-blocks // blocks_each)
-        bounds = [block * (blocks * part // parts) for part in range(parts)] + [own.size]
-        tasks += [
-            ScanTask(genotypes, inputs, str(chromosome), part, own[start:end], block, fingerprint)
-            for part, (start, end) in enumerate(pairwise(bounds))
-        ]
-    return tasks
-
-
-def _targets(folder: Path, names: Sequence[str]) -> dict[str, Path]:
-    """Return each trait's file; characters that file names do not bear become underscores."""
-    safe = [re.sub(r"[^A-Za-z0-9_+-]|^-", "_", name)[:120] for name in names]
-    lowered = [name.casefold() for name in safe]
-    twice = [name for name, low in zip(names, lowered, strict=True) if lowered.count(low) > 1]
-    if twice or not names:
-        got = ", ".join(twice[:4]) or "no traits"
-        raise error("SC-530", expected="traits with names that make different files", got=got)
-    return {name: folder / f"{stem}.parquet" for name, stem in zip(names, safe, strict=True)}
-
-
-def _predictions(
-    genotypes: Genotypes,
-    places: NDArray[np.int64],
-    settings: ScanSettings,
-    *,
-    offsets: Mapping[str, Floats] | None,
-    fit: WholeGenomeFit | None,
-) -> dict[str, NDArray[Any]]:
-    """Return what each scanned chromosome is tested beside; nothing where nothing was given."""
-    if not places.size:
-        raise error("SC-536", expected="variants to test", got="none", where=genotypes.origin)
-    if (settings.method == "mixed") != (fit is not None):
-        got = f"method {settings.method} {'with' if fit is not None else 'without'} one"
-        raise error("SC-536", expected="a whole-genome model for method mixed", got=got)
-    chromosomes = [str(c) for c in genotypes.variants["chromosome"].iloc[places].unique()]
-    if fit is not None:
-        return {chromosome: fit.prediction(chromosome) for chromosome in chromosomes}
-    if offsets is None:
-        return {}
-    for chromosome in chromosomes:
-        require_offset(chromosome, offsets)
-    return {chromosome: offsets[chromosome] for chromosome in chromosomes}
-
-
-def _fingerprint(
-    genotypes: Genotypes,
-    people: AnalysedPeople,
-    settings: ScanSettings,
-    *,
-    variants: NDArray[np.int64],
-    offsets: Mapping[str, NDArray[Any]],
-    fit: WholeGenomeFit | None,
-) -> str:
-    words: list[Any] = [_ENGINE, asdict(settings), genotypes.stamps, people.names]
-    digest = hashlib.sha256(json.dumps(words, sort_keys=True).encode())
-    arrays = [people.samples, people.traits, people.covariates, variants]
-    if fit is not None:
-        digest.update(fit.way.encode())
-        arrays.append(fit.calibration)
-    for chromosome, values in sorted(offsets.items()):
-        digest.update(chromosome.encode())
-        arrays.append(values)
-    for values in arrays:
-        digest.update(f"{values.shape}{values.dtype}".encode())
-        digest.update(np.ascontiguousarray(values).tobytes())
-    return digest.hexdigest()
-
-
-def _plan_of(inputs: Path) -> str:
+def _fingerprint_of(inputs: Path) -> str:
     plan = inputs / "plan.json"
     return str(read_json(plan)["fingerprint"]) if plan.exists() else ""
 
 
-def _clear(folder: Path) -> None:
+def _clear(plan: GwasPlan) -> None:
     """Remove what an earlier scan of other input left, and only that."""
-    if (folder / "gwas.partial").exists():
-        shutil.rmtree(folder / "gwas.partial")
-    record = folder / "gwas.json"
-    if record.exists():
-        for trait in read_json(record)["traits"]:
-            (folder / str(Path(trait["file"]).name)).unlink(missing_ok=True)
-        record.unlink()
+    if plan.inputs.exists():
+        shutil.rmtree(plan.inputs)
+    if plan.record.exists():
+        for trait in read_json(plan.record)["traits"]:
+            (plan.folder / str(Path(trait["file"]).name)).unlink(missing_ok=True)
+        plan.record.unlink()
 
 
-def _finish(
-    folder: Path,
-    fingerprint: str,
-    people: AnalysedPeople,
-    *,
-    settings: ScanSettings,
-    targets: Mapping[str, Path],
-    counts: Sequence[tuple[int, int]],
-) -> None:
-    known = (~np.isnan(people.traits)).sum(axis=0)
+def _finish(plan: GwasPlan, counts: Sequence[tuple[int, int]]) -> None:
+    known = (~np.isnan(plan.people.traits)).sum(axis=0)
     rows = [
         {"trait": name, "file": target.name, "people": n, "variants": kept, "dropped": left}
-        for (name, target), n, (kept, left) in zip(targets.items(), known, counts, strict=True)
+        for (name, target), n, (kept, left) in zip(plan.targets.items(), known, counts, strict=True)
     ]
-    record = {"fingerprint": fingerprint, "settings": asdict(settings), "flow": people.flow}
-    write_json(folder / "gwas.json", {**record, "traits": rows})
+    content = {
+        "fingerprint": plan.fingerprint,
+        "settings": asdict(plan.settings),
+        "flow": plan.people.flow,
+        "traits": rows,
+    }
+    write_json(plan.record, content)
 
 
-def _finished(folder: Path, fingerprint: str, targets: Mapping[str, Path]) -> GwasResult | None:
-    record = folder / "gwas.json"
-    if not record.exists() or not all(target.exists() for target in targets.values()):
+def _finished(plan: GwasPlan) -> GwasResult | None:
+    """Return the result of a scan that ended, None where it is of other input or not complete."""
+    if not plan.record.exists() or not all(path.exists() for path in plan.targets.values()):
         return None
-    content = read_json(record)
-    if content["fingerprint"] != fingerprint:
+    content = read_json(plan.record)
+    if content["fingerprint"] != plan.fingerprint:
         return None
     summary = pd.DataFrame(content["traits"]).drop(columns="file")
-    return GwasResult(dict(targets), summary, content["flow"])
+    return GwasResult(dict(plan.targets), summary, content["flow"])
 
 
 @contextmanager

@@ -87,7 +87,7 @@ def align_people(
     if not kept.any():
         got = "; ".join(f"{label} {count}" for label, count in flow.items())
         raise error("SC-535", expected="people with genotype, traits and covariates", got=got)
-    people = ids[kept]
+    people = pd.Index(ids[kept])
     known = np.empty((len(people), 0))
     if covariates is not None:
         known = covariates.loc[people].to_numpy(dtype=np.float64)

@@ -88,7 +88,7 @@ def group_traits(
         places.setdefault(known[:, column].tobytes(), []).append(column)
     labels = list(names) or [f"trait {column + 1}" for column in range(traits.shape[1])]
     return [
-        _group(traits, covariates, np.asarray(columns, dtype=np.int64), labels)
+        _group(traits, covariates, np.asarray(columns, dtype=np.int64), labels=labels)
         for columns in places.values()
     ]
 
@@ -110,7 +110,7 @@ def orthonormal_basis(columns: Floats) -> Floats:
 
 
 def _group(
-    traits: Floats, covariates: Floats, columns: NDArray[np.int64], labels: list[str]
+    traits: Floats, covariates: Floats, columns: NDArray[np.int64], *, labels: list[str]
 ) -> TraitGroup:
     mask = ~np.isnan(traits[:, columns[0]])
     n = int(mask.sum())

@@ -149,8 +149,9 @@ class LinearScan:
 
     def _squares(self, tile: NDArray[Any], whole: Floats) -> list[Floats]:
         """Return the variants' sums of squares among the people of each group."""
-        some = multiply(np.square(tile), self.masks).astype(np.float64).T if len(self.masks) else []
-        columns = iter(some)
+        if not len(self.masks):
+            return [whole] * len(self.groups)
+        columns = iter(multiply(np.square(tile), self.masks).astype(np.float64).T)
         return [whole if g.whole else np.ascontiguousarray(next(columns)) for g in self.groups]
 
     def _trait_squares(self, place: int) -> Floats:
