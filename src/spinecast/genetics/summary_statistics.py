@@ -40,7 +40,7 @@ MANDATORY = (
 )  # fmt: skip
 _NUMBERS = ("beta", "standard_error", "effect_allele_frequency", "n", "info")
 _WRITTEN_CODES = {str(k): k for k in range(1, 23)} | {"X": 23, "XY": 23, "Y": 24, "MT": 25}
-_RS = r"rs[0-9]+"
+_RS = r"^rs[0-9]+$"
 
 
 @dataclass(frozen=True)
@@ -169,8 +169,8 @@ def _columns(table: pd.DataFrame, reference_allele: str | None) -> dict[str, Any
     columns: dict[str, Any] = {
         "chromosome": chromosome.to_numpy(),
         "base_pair_location": table["base_pair_location"].to_numpy(),
-        "effect_allele": table["effect_allele"].str.upper().to_numpy(dtype=object),
-        "other_allele": table["other_allele"].str.upper().to_numpy(dtype=object),
+        "effect_allele": _upper(table["effect_allele"]),
+        "other_allele": _upper(table["other_allele"]),
     }
     for name in ("beta", "standard_error", "effect_allele_frequency"):
         columns[name] = significant_digits(table[name].to_numpy(dtype=np.float64))
@@ -182,7 +182,7 @@ def _columns(table: pd.DataFrame, reference_allele: str | None) -> dict[str, Any
             first, second = second, first
         places = chromosome.astype(str) + "_" + table["base_pair_location"].astype(str)
         columns["variant_id"] = (places + "_" + first + "_" + second).to_numpy(dtype=object)
-    columns["rsid"] = ids.where(ids.str.fullmatch(_RS)).to_numpy(dtype=object)
+    columns["rsid"] = ids.where(_are_rs_numbers(ids)).to_numpy(dtype=object)
     if reference_allele in {"OA", "EA"}:
         columns["ref_allele"] = np.full(len(table), reference_allele, dtype=object)
     if "info" in table.columns:
@@ -190,6 +190,20 @@ def _columns(table: pd.DataFrame, reference_allele: str | None) -> dict[str, Any
     columns["n"] = table["n"].round().astype("Int64")
     columns["study_variant_id"] = ids.to_numpy(dtype=object)
     return columns
+
+
+def _upper(alleles: pd.Series) -> np.ndarray:
+    """Return alleles in capitals; a few texts stand for millions of rows."""
+    return alleles.map({name: name.upper() for name in alleles.unique()}).to_numpy(dtype=object)
+
+
+def _are_rs_numbers(ids: pd.Series) -> np.ndarray:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    names = pa.array(ids.to_numpy(dtype=object), pa.string())
+    found: np.ndarray = pc.match_substring_regex(names, _RS).to_numpy(zero_copy_only=False)
+    return found
 
 
 def _metadata(path: Path, table: pd.DataFrame, provenance: Provenance, *, build: str) -> str:

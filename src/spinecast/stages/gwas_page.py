@@ -9,27 +9,25 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 
 from spinecast import __version__
 from spinecast.cluster import Progress
-from spinecast.files import write_bytes, write_text
+from spinecast.files import write_text
 from spinecast.genetics.gwas import GwasResult
-from spinecast.genetics.ld import linkage_with
-from spinecast.report import Figure, Section, Table, render_page
+from spinecast.report import Section, Table, render_page
 from spinecast.report.digits import write_interval, write_number
-from spinecast.report.figures.genome import Region, draw_manhattan, draw_quantiles, draw_region
-from spinecast.report.figures.genome_thinning import thin_quantiles, thin_scan
 from spinecast.report.tables import frame_table
 from spinecast.stages.gwas_inputs import GwasInputs, GwasRequest
 from spinecast.stages.gwas_results import FEW_TRAITS, Findings
 
-_AROUND = 500_000
-_DRAWN = ("chromosome", "base_pair_location", "variant_id", "neg_log_10_p_value")
 _HEADINGS = {
     "lambda_gc": "λ GC", "mean_chi_square": "mean χ²", "h2": "h² (LD score)",
     "intercept": "intercept", "ratio": "ratio", "model_h2": "h² (mixed model)",
     "variance_predicted": "variance predicted",
+}  # fmt: skip
+_HOMES = {
+    "lambda_gc": "gwas", "mean_chi_square": "gwas", "model_h2": "whole_genome",
+    "variance_predicted": "whole_genome",
 }  # fmt: skip
 _LOCUS_COLUMNS = (
     "trait", "chromosome", "start", "end", "variant_id", "base_pair_location", "effect_allele",
@@ -83,9 +81,13 @@ def write_scan_page(page: ScanPage, folder: Path, *, progress: Progress | None =
     """
     sections = [_people(page), _summary(page), _loci(page)]
     if page.with_pictures:
+        # the library of drawing takes as long to load as a small scan takes to run
+        from spinecast.stages.gwas_pictures import DrawnScan, draw_trait
+
+        scan = DrawnScan(page.inputs, page.findings, page.simulated)
         total = len(page.result.files)
         for done, (trait, path) in enumerate(page.result.files.items(), start=1):
-            sections.append(_trait(page, trait, path, number=done))
+            sections.append(draw_trait(scan, trait, path, number=done))
             if progress is not None:
                 progress(done, total)
     if len(page.findings.missing):
@@ -156,9 +158,12 @@ def _summary(page: ScanPage) -> Section:
         columns[name] = [write_number(value, 0) for value in summary[name]]
     counted = page.findings.loci["trait"].value_counts()
     columns["loci"] = [write_number(int(counted.get(name, 0)), 0) for name in summary.index]
-    estimates = page.findings.estimates
+    rows = page.findings.estimates.to_dict("records")
+    known = {(row["analysis"], row["term"]): row for row in rows}
     for term, heading in _HEADINGS.items():
-        cells = [_estimate(estimates, trait, term) for trait in summary.index]
+        home = _HOMES.get(term, "ld_score")
+        keys = [(f"{home}/{trait}", term.removeprefix("model_")) for trait in summary.index]
+        cells = [_write_estimate(known[key]) if key in known else "" for key in keys]
         if any(cells):
             columns[heading] = cells
     return Section(
@@ -171,15 +176,9 @@ def _summary(page: ScanPage) -> Section:
     )  # fmt: skip
 
 
-def _estimate(estimates: pd.DataFrame, trait: str, term: str) -> str:
-    """Write one estimate with its interval where there is one; empty where it was not made."""
-    home = {"lambda_gc": "gwas", "mean_chi_square": "gwas", "model_h2": "whole_genome",
-            "variance_predicted": "whole_genome"}.get(term, "ld_score")  # fmt: skip
-    rows = estimates[estimates["analysis"] == f"{home}/{trait}"]
-    rows = rows[rows["term"] == term.removeprefix("model_")]
-    if rows.empty:
-        return ""
-    value, low, high = (float(rows[name].iloc[0]) for name in ("estimate", "ci_low", "ci_high"))
+def _write_estimate(row: Mapping[Any, Any]) -> str:
+    """Write one estimate, with its interval where there is one."""
+    value, low, high = (float(row[name]) for name in ("estimate", "ci_low", "ci_high"))
     return write_number(value, 3) if np.isnan(low) else write_interval(value, low, high)
 
 
@@ -198,65 +197,3 @@ def _loci(page: ScanPage) -> Section:
     if len(page.result.files) > 1 and len(loci):
         words += " p-values are not corrected for the number of traits."
     return Section(title="Loci", anchor="loci", markup=words, tables=table, group="The scan")
-
-
-def _trait(page: ScanPage, trait: str, path: Path, *, number: int) -> Section:
-    scan = pq.read_table(path, columns=list(_DRAWN), read_dictionary=["chromosome"]).to_pandas()
-    strength = scan["neg_log_10_p_value"].to_numpy()
-    loci = page.findings.loci
-    own = loci[loci["trait"] == trait]
-    leads = pd.DataFrame(
-        {
-            "chromosome": own["chromosome"], "base_pair_location": own["base_pair_location"],
-            "neg_log_10_p": own["neg_log_10_p_value"], "label": own["variant_id"],
-        }
-    )  # fmt: skip
-    thinned = thin_scan(scan["chromosome"], scan["base_pair_location"], strength)
-    estimates = page.findings.estimates
-    named = (estimates["analysis"] == f"gwas/{trait}") & (estimates["term"] == "lambda_gc")
-    inflated = estimates.loc[named, "estimate"]
-    figures = {
-        "manhattan": draw_manhattan(thinned, title=trait, simulated=page.simulated, leads=leads),
-        "qq": draw_quantiles(
-            thin_quantiles(strength), title=trait, simulated=page.simulated,
-            lambda_gc=float(inflated.iloc[0]) if len(inflated) else None,
-        ),
-    }  # fmt: skip
-    if len(own):
-        figures["region"] = _region(page, scan, own, trait=trait)
-    _save(figures, path)
-    return Section(
-        title=trait, anchor=f"trait-{number}", figures=tuple(figures.values()), group="Traits"
-    )
-
-
-def _save(figures: Mapping[str, Figure], path: Path) -> None:
-    for name, figure in figures.items():
-        write_bytes(path.with_name(f"{path.stem}.{name}.svg"), figure.content)
-
-
-def _region(page: ScanPage, scan: pd.DataFrame, loci: pd.DataFrame, *, trait: str) -> Figure:
-    """Draw the surroundings of the strongest lead variant with its linkage in these people."""
-    lead = loci.loc[loci["neg_log_10_p_value"].idxmax()]
-    chromosome, centre = str(lead["chromosome"]), int(lead["base_pair_location"])
-    near = (scan["chromosome"].astype(str) == chromosome).to_numpy()
-    near &= (scan["base_pair_location"] - centre).abs().to_numpy() <= _AROUND
-    there = scan[near].reset_index(drop=True)
-    chosen = page.inputs.chosen
-    table = chosen.genotypes.variants
-    on = (table["chromosome"] == chromosome).to_numpy()
-    places = np.flatnonzero(on & (table["base_pair_location"] - centre).abs().le(_AROUND))
-    names = pd.Series(places, index=table["variant_id"].iloc[places])
-    names = names[~names.index.duplicated()]
-    rows = names.loc[there["variant_id"]].to_numpy(dtype=np.int64)
-    which = int(np.flatnonzero(there["variant_id"] == lead["variant_id"])[0])
-    r2 = linkage_with(chosen.genotypes, int(rows[which]), rows, samples=page.inputs.people.samples)
-    region = Region(
-        chromosome=chromosome,
-        position=there["base_pair_location"].to_numpy(),
-        neg_log_10_p=there["neg_log_10_p_value"].to_numpy(),
-        r2=r2,
-        lead=which,
-        lead_name=str(lead["variant_id"]),
-    )
-    return draw_region(region, title=trait, simulated=page.simulated)

@@ -33,6 +33,7 @@ FEW_TRAITS = 10
 _ROWS_AT_A_TIME = 2_000_000
 _BYTES_A_ROW = 500
 _STATISTICS = ("p_value", "neg_log_10_p_value")
+_LINE = -np.log10(GENOME_WIDE)
 _KNOWN_COLUMNS = ("chromosome", "base_pair_location", "variant_id")
 
 
@@ -97,7 +98,9 @@ def describe_scan(
     rows = [row for estimates, _, _ in found for row in estimates]
     if fit is not None:
         rows += _model_rows(fit, people)
-    loci = pd.concat([table for _, table, _ in found], ignore_index=True)
+    # a trait without hits has no table; one such table makes the columns where nobody has any
+    tables = [table for _, table, _ in found if table is not None] or [_loci(jobs[0])]
+    loci = pd.concat(tables, ignore_index=True)
     missing = [entry for _, _, entries in found for entry in entries]
     columns = ["analysis", "term", "estimate", "ci_low", "ci_high", "p_value", "n"]
     return Findings(
@@ -107,8 +110,11 @@ def describe_scan(
     )
 
 
-def _describe(job: _Description) -> tuple[list[dict[str, Any]], pd.DataFrame, list[dict[str, str]]]:
-    statistics = pq.read_table(job.path, columns=list(_STATISTICS)).to_pandas()
+def _describe(
+    job: _Description,
+) -> tuple[list[dict[str, Any]], pd.DataFrame | None, list[dict[str, str]]]:
+    with pq.ParquetFile(job.path) as opened:
+        statistics = opened.read(columns=list(_STATISTICS), use_threads=False).to_pandas()
     rows: list[dict[str, Any]] = []
     missing: list[dict[str, str]] = []
     try:
@@ -123,7 +129,8 @@ def _describe(job: _Description) -> tuple[list[dict[str, Any]], pd.DataFrame, li
                 ("mean_chi_square", inflated.mean_chi_square),
             )
         ]
-    loci = _loci(job, statistics["neg_log_10_p_value"].to_numpy())
+    strongest = statistics["neg_log_10_p_value"].max()
+    loci = _loci(job) if strongest > _LINE else None
     if job.scores is not None:
         try:
             rows += _ld_score_rows(job)
@@ -132,15 +139,11 @@ def _describe(job: _Description) -> tuple[list[dict[str, Any]], pd.DataFrame, li
     return rows, loci, missing
 
 
-def _loci(job: _Description, strength: np.ndarray) -> pd.DataFrame:
-    """Return the trait's loci; the table is read whole only where there is a hit."""
-    line = -np.log10(GENOME_WIDE)
-    if np.any(strength > line):
-        table = pq.read_table(job.path)
-        hits = table.filter(pc.greater(table["neg_log_10_p_value"], line)).to_pandas()
-    else:
-        hits = pq.read_schema(job.path).empty_table().to_pandas()
-    loci = find_loci(hits)
+def _loci(job: _Description) -> pd.DataFrame:
+    """Return the trait's loci; only hits leave Arrow's columns."""
+    with pq.ParquetFile(job.path) as opened:
+        table = opened.read(use_threads=False)
+    loci = find_loci(table.filter(pc.greater(table["neg_log_10_p_value"], _LINE)).to_pandas())
     if job.known is not None:
         loci = overlap_with_known(loci, job.known)
     loci.insert(0, "trait", job.trait)
