@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         save_scm,
     )
     from spinecast.counterfactuals.scm_fitting import fit_scm
+    from spinecast.counterfactuals.scm_follow_ups import FollowedPeople
 
 _ROOMS = {
     "discovery": ("DiscoverySettings", "discover_edges"),
@@ -39,12 +40,14 @@ _ROOMS = {
     "sampling": ("SamplingSettings",),
     "scm": ("Noise", "ScmSettings", "StructuralCausalModel", "load_scm", "save_scm"),
     "scm_fitting": ("fit_scm",),
+    "scm_follow_ups": ("FollowedPeople",),
 }
 
 __all__ = [
     "CausalGraph",
     "DiscoverySettings",
     "FollowUp",
+    "FollowedPeople",
     "Node",
     "Noise",
     "SamplingSettings",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from spinecast.counterfactuals.graph import CausalGraph
 from spinecast.counterfactuals.graph_network import GraphNetwork
 from spinecast.counterfactuals.row_codes import encode_rows, fill_levels, person_groups
 from spinecast.counterfactuals.scm import ScmSettings, StructuralCausalModel
+from spinecast.counterfactuals.scm_follow_ups import ChangeLikelihood, FollowedPeople, enough
 from spinecast.errors import error
 from spinecast.models.fit import Batch, fit, index_batches
 from spinecast.seeds import generator, integer
@@ -28,6 +30,7 @@ def fit_scm(
     table: pd.DataFrame,
     *,
     settings: ScmSettings | None = None,
+    follow_ups: FollowedPeople | None = None,
     folder: Path | None = None,
     progress: Callable[[float, str], None] | None = None,
 ) -> StructuralCausalModel:
@@ -43,6 +46,9 @@ def fit_scm(
         each where noise is to be a person's own.
     settings
         See :class:`ScmSettings`.
+    follow_ups
+        People at two times, whose changes then count in the likelihood; ``person_id`` says
+        which of them are held out. Too few to say anything (under 20) are not looked at.
     folder, progress
         As of :func:`spinecast.models.fit.fit`: where a broken fit is continued, and who waits.
 
@@ -63,13 +69,14 @@ def fit_scm(
     """
     settings = settings or ScmSettings()
     model, kept, judged = _started(graph, table, settings)
+    changes = _changes(model.network, table, follow_ups, settings=settings)
     order = index_batches(len(kept), batch_size=settings.fit.batch_size, seed=settings.seed)
     result = fit(
         model.network,
         lambda epoch: ((kept[rows],) for rows in order(epoch)),
-        _penalised,
+        partial(_penalised, changes=changes[0]),
         settings=replace(settings.fit, seed=settings.seed),
-        validate=(lambda network: float(_surprise(network, judged))) if len(judged) else None,
+        validate=partial(_judged, codes=judged, changes=changes[1]) if len(judged) else None,
         folder=folder,
         progress=progress,
     )
@@ -95,9 +102,40 @@ def _started(
     return model, kept, everyone[held]
 
 
-def _penalised(network: nn.Module, batch: Batch, _rng: torch.Generator) -> torch.Tensor:
+def _changes(
+    network: GraphNetwork,
+    table: pd.DataFrame,
+    follow_ups: FollowedPeople | None,
+    *,
+    settings: ScmSettings,
+) -> tuple[ChangeLikelihood | None, ChangeLikelihood | None]:
+    """Return the likelihoods of changes that teach and that judge the fit."""
+    if follow_ups is None or not enough(network.graph, follow_ups):
+        return None, None
+    judges = np.zeros(len(follow_ups), dtype=bool)
+    if "person_id" in table:
+        held = table["person_id"][_held_out(table, settings)]
+        judges = follow_ups.before["person_id"].isin(held).to_numpy()
+    share = len(follow_ups) / len(table)
+    teaching, judging = (follow_ups.of(chosen) for chosen in (~judges, judges))
+    return (
+        ChangeLikelihood(network, teaching, share) if enough(network.graph, teaching) else None,
+        ChangeLikelihood(network, judging, share) if enough(network.graph, judging) else None,
+    )
+
+
+def _penalised(
+    network: nn.Module, batch: Batch, _rng: torch.Generator, *, changes: ChangeLikelihood | None
+) -> torch.Tensor:
     assert isinstance(network, GraphNetwork)
-    return _surprise(network, batch[0]) + network.penalty()
+    told = _surprise(network, batch[0]) + network.penalty()
+    return told if changes is None else told + changes(network)
+
+
+def _judged(network: nn.Module, *, codes: torch.Tensor, changes: ChangeLikelihood | None) -> float:
+    assert isinstance(network, GraphNetwork)
+    told = _surprise(network, codes)
+    return float(told if changes is None else told + changes(network))
 
 
 def _surprise(network: nn.Module, codes: torch.Tensor) -> torch.Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -163,34 +164,46 @@ def fit_image_model(
     some = rows[:: max(1, len(rows) // _IMAGES_TO_MEASURE)]
     model.measure(torch.from_numpy(images.read(some)), values[rows])
     known = model.scale(values)
-    settings = training.fit
-    order = index_batches(len(rows), batch_size=settings.batch_size, seed=settings.seed)
-    length = sum(1 for _ in order(0))
-
-    def batches(epoch: int) -> Iterator[Batch]:
-        for number, batch in enumerate(order(epoch)):
-            done = torch.tensor(_share_done(settings, epoch, step=epoch * length + number))
-            given = torch.from_numpy(images.read(rows[batch])), known[rows[batch]], done
-            yield (*given, *followed(rows[batch]))
-
     asks = bool(training.follow_up and follow_ups is not None and len(follow_ups))
     model.redraw.fill_(0.0 if asks else 1.0)
-
-    def followed(batch: np.ndarray) -> Iterator[torch.Tensor]:
-        if asks and follow_ups is not None:
-            most = round(training.follow_up_share * len(batch))
-            yield from with_follow_ups(batch, images, follow_ups, scale=model.scale, most=most)
-
+    lesson = _Lesson(model, images, rows, known, follow_ups if asks else None)
     unchanged = follow_ups.unchanged if follow_ups is not None else 0.0
     return fit(
         model,
-        batches,
+        partial(lesson.batches, training=training),
         image_model_loss(training, reader, unchanged=unchanged),
-        settings=settings,
+        settings=training.fit,
         validate=_evidence(training, images, known=known, rows=validation_rows),
         folder=folder,
         progress=progress,
     )
+
+
+@dataclass(frozen=True)
+class _Lesson:
+    """What batches are made of: see :func:`fit_image_model`; ``known`` is standardised."""
+
+    model: ImageModel
+    images: ReadsImages
+    rows: np.ndarray
+    known: torch.Tensor
+    follow_ups: FollowUps | None
+
+    def batches(self, epoch: int, *, training: HVAETraining) -> Iterator[Batch]:
+        settings = training.fit
+        order = index_batches(len(self.rows), batch_size=settings.batch_size, seed=settings.seed)
+        length = sum(1 for _ in order(0))
+        for number, batch in enumerate(order(epoch)):
+            step = epoch * length + number
+            done = torch.tensor(_share_done(settings, epoch, step=step))
+            chosen = self.rows[batch]
+            given = torch.from_numpy(self.images.read(chosen)), self.known[chosen], done
+            if self.follow_ups is None:
+                yield given
+                continue
+            most = round(training.follow_up_share * len(batch))
+            yield (*given, *with_follow_ups(chosen, self.images, self.follow_ups,
+                                            scale=self.model.scale, most=most))  # fmt: skip
 
 
 class _Loss(Protocol):

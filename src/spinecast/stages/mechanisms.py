@@ -10,6 +10,7 @@ import pandas as pd
 from spinecast.counterfactuals import (
     CausalGraph,
     DiscoverySettings,
+    FollowedPeople,
     ScmSettings,
     discover_edges,
     fit_scm,
@@ -22,22 +23,27 @@ from spinecast.files import write_table
 from spinecast.run import StageContext
 from spinecast.seeds import integer
 from spinecast.stages.counterfactual_settings import CausalSettings
-from spinecast.stages.scans import read_scans, study_graph
+from spinecast.stages.scans import TIME, read_scans, study_graph
 from spinecast.stages.training import part_of
 
 
 def make_mechanisms(context: StageContext) -> None:
-    """Fit the causal model to baseline visits of training people; write its graph and checks.
+    """Fit the causal model to visits of training people; write its graph and checks.
 
-    Weights, residuals and discovery look at the baseline visits of all but test people.
+    Noise is a person's own, so people enter with their baseline visit; a last later one adds
+    what changed. Weights, residuals and discovery look at the baseline visits of all but
+    test people.
     """
     causal: CausalSettings = context.settings.causal
     graph = study_graph(context)
-    known = baseline_rows(read_scans(context.needs["images"])[1])
+    index = read_scans(context.needs["images"])[1]
+    known = baseline_rows(index)
+    training = known[known["split"] == "train"]
     model = fit_scm(
         graph,
-        known[known["split"] == "train"],
+        training,
         settings=scm_settings(causal, context.seed),
+        follow_ups=followed(index, training) if TIME in graph.names else None,
         folder=context.folder / "training",
         progress=part_of(context, (0.0, 0.6), label="mechanisms"),
     )
@@ -59,6 +65,14 @@ def baseline_rows(index: pd.DataFrame) -> pd.DataFrame:
     """Return one row a person: the baseline visit, whatever number of images it has."""
     baseline = index[index["visit"] == 0]
     return baseline.drop_duplicates("person_id").reset_index(drop=True)
+
+
+def followed(index: pd.DataFrame, baseline: pd.DataFrame) -> FollowedPeople:
+    """Return the people of ``baseline`` who came again, beside their last visit."""
+    later = index[index["visit"] > 0].sort_values(["visit", "image_id"], kind="stable")
+    last = later.drop_duplicates("person_id", keep="last").set_index("person_id", drop=False)
+    again = baseline[baseline["person_id"].isin(last.index)].reset_index(drop=True)
+    return FollowedPeople(again, last.loc[again["person_id"]].reset_index(drop=True), TIME)
 
 
 def scm_settings(causal: CausalSettings, seed: int) -> ScmSettings:
