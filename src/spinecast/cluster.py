@@ -4,7 +4,7 @@ Everything that is one job per image, person, variant block or draw is a plain
 function of one block. Where it runs is a word:
 
 ========================  =====================================================
-``threads`` (default)     threads of this process
+``threads`` (default)     threads of this process, without Dask
 ``processes[:N]``         N processes of this machine (a Dask LocalCluster)
 ``tcp://host:port``       a Dask scheduler that is already running
 ``slurm:FILE``            SLURM workers as described by a dask-jobqueue YAML file
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -73,21 +74,19 @@ def map_blocks(
 def _on_threads(
     function: Callable[[Block], Result], blocks: Sequence[Block], progress: Progress | None
 ) -> list[Result]:
-    import dask
-    from dask.callbacks import Callback
-
-    total = len(blocks)
-    finished = 0
-
-    def after(*_: object) -> None:
-        nonlocal finished
-        finished = min(finished + 1, total)
-        if progress is not None:
-            progress(finished, total)
-
-    tasks = [dask.delayed(function, pure=False, traverse=False)(block) for block in blocks]
-    with Callback(posttask=after):
-        return list(dask.compute(*tasks, scheduler="threads", num_workers=os.cpu_count()))
+    # not by Dask, whose import takes longer than many a job
+    results: dict[int, Result] = {}
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        positions = {pool.submit(function, block): at for at, block in enumerate(blocks)}
+        try:
+            for future in as_completed(positions):
+                results[positions[future]] = future.result()
+                if progress is not None:
+                    progress(len(results), len(blocks))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return [results[position] for position in range(len(blocks))]
 
 
 def _on_client(
@@ -98,12 +97,13 @@ def _on_client(
     label: str,
     progress: Progress | None,
 ) -> list[Result]:
-    from distributed import KilledWorker, as_completed
+    from distributed import KilledWorker
+    from distributed import as_completed as completed
 
     futures = client.map(function, list(blocks), pure=False, retries=_RETRIES)
     positions = {future.key: position for position, future in enumerate(futures)}
     results: dict[int, Result] = {}
-    for future in as_completed(futures):
+    for future in completed(futures):
         position = positions[future.key]
         try:
             results[position] = future.result()
