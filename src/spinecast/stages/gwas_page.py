@@ -29,11 +29,7 @@ _HOMES = {
     "lambda_gc": "gwas", "mean_chi_square": "gwas", "model_h2": "whole_genome",
     "variance_predicted": "whole_genome",
 }  # fmt: skip
-_LOCUS_COLUMNS = (
-    "trait", "chromosome", "start", "end", "variant_id", "base_pair_location", "effect_allele",
-    "other_allele", "effect_allele_frequency", "beta", "standard_error", "neg_log_10_p_value",
-    "significant", "known",
-)  # fmt: skip
+_MOST_LOCI = 40
 
 
 @dataclass(frozen=True)
@@ -137,9 +133,7 @@ def _people(page: ScanPage) -> Section:
         rows: list[tuple[str, int]] = [("given", counts["given"])]
         rows += list(counts["dropped"].items())
         rows.append(("used", counts["used"]))
-        rows += [
-            (name, counts[name]) for name in counts if name not in {"given", "dropped", "used"}
-        ]
+        rows += [(k, n) for k, n in counts.items() if k not in {"given", "dropped", "used"} and n]
         frame = pd.DataFrame(rows, columns=[what, "count"])
         writers = {"count": lambda value: write_number(value, 0)}
         tables.append(frame_table(frame, caption=f"{what.capitalize()}: given = dropped + used",
@@ -184,16 +178,35 @@ def _write_estimate(row: Mapping[Any, Any]) -> str:
 
 def _loci(page: ScanPage) -> Section:
     loci = page.findings.loci
-    table: tuple[Table, ...] = ()
-    if len(loci):
-        shown = loci[[name for name in _LOCUS_COLUMNS if name in loci.columns]]
-        whole = ("start", "end", "base_pair_location")
-        writers = {name: lambda value: f"{int(value):,}" for name in whole}
-        headers = {"neg_log_10_p_value": "−log₁₀ p", "variant_id": "lead variant",
-                   "significant": "variants"}  # fmt: skip
-        table = (frame_table(shown, caption="Loci and their lead variants", headers=headers,
-                             writers=writers, max_rows=500),)  # fmt: skip
+    shown = loci.nlargest(_MOST_LOCI, "neg_log_10_p_value").sort_index()
     words = f"{len(loci):,} loci with p < 5e-8 over all traits; all of them are in loci.csv."
+    if len(loci) > len(shown):
+        words += f" Here are the {len(shown)} strongest."
     if len(page.result.files) > 1 and len(loci):
         words += " p-values are not corrected for the number of traits."
+    table: tuple[Table, ...] = ()
+    if len(shown):
+        table = (frame_table(_locus_rows(shown), caption="Loci by their lead variant"),)
     return Section(title="Loci", anchor="loci", markup=words, tables=table, group="The scan")
+
+
+def _locus_rows(loci: pd.DataFrame) -> pd.DataFrame:
+    """Return what a reader wants of each locus, few columns wide."""
+    place = loci["chromosome"].astype(str) + ":" + loci["base_pair_location"].map("{:,}".format)
+    pairs = zip(loci["beta"], loci["standard_error"], strict=True)
+    columns = {
+        "trait": loci["trait"],
+        "lead variant": loci["variant_id"],
+        "place": place,
+        "alleles": loci["effect_allele"] + " / " + loci["other_allele"],
+        "frequency": [write_number(value, 3) for value in loci["effect_allele_frequency"]],
+        "effect (95 % interval)": [
+            write_interval(beta, beta - 1.96 * error, beta + 1.96 * error) for beta, error in pairs
+        ],
+        "−log₁₀ p": [write_number(value, 1) for value in loci["neg_log_10_p_value"]],
+        "width, kb": [write_number(value, 1) for value in (loci["end"] - loci["start"]) / 1000],
+        "variants": [write_number(value, 0) for value in loci["significant"]],
+    }
+    if "known" in loci.columns:
+        columns["known"] = loci["known"]
+    return pd.DataFrame(columns)

@@ -19,6 +19,8 @@ from spinecast.stages.gwas_inputs import GwasInputs
 from spinecast.stages.gwas_results import Findings
 
 _AROUND = 500_000
+# More names than these write over each other.
+_NAMED = 10
 _DRAWN = ("chromosome", "base_pair_location", "variant_id", "neg_log_10_p_value")
 
 
@@ -55,16 +57,17 @@ def draw_trait(scan: DrawnScan, trait: str, path: Path, *, number: int) -> Secti
     strength = table["neg_log_10_p_value"].to_numpy()
     loci = scan.findings.loci
     own = loci[loci["trait"] == trait]
+    named = own.nlargest(_NAMED, "neg_log_10_p_value")
     leads = pd.DataFrame(
         {
-            "chromosome": own["chromosome"], "base_pair_location": own["base_pair_location"],
-            "neg_log_10_p": own["neg_log_10_p_value"], "label": own["variant_id"],
+            "chromosome": named["chromosome"], "base_pair_location": named["base_pair_location"],
+            "neg_log_10_p": named["neg_log_10_p_value"], "label": named["variant_id"],
         }
     )  # fmt: skip
     thinned = thin_scan(table["chromosome"], table["base_pair_location"], strength)
     estimates = scan.findings.estimates
-    named = (estimates["analysis"] == f"gwas/{trait}") & (estimates["term"] == "lambda_gc")
-    inflated = estimates.loc[named, "estimate"]
+    of_trait = (estimates["analysis"] == f"gwas/{trait}") & (estimates["term"] == "lambda_gc")
+    inflated = estimates.loc[of_trait, "estimate"]
     figures = {
         "manhattan": draw_manhattan(thinned, title=trait, simulated=scan.simulated, leads=leads),
         "qq": draw_quantiles(
