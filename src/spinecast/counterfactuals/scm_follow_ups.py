@@ -10,7 +10,6 @@ two measurements and all else leave.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,9 +72,12 @@ class ChangeLikelihood:
         self.time, self.share = pairs.time, share
         self.before, self.after = (_codes(network.graph, t) for t in (pairs.before, pairs.after))
         years = self.after[self.time] - self.before[self.time]
+        visits = self.before, self.after
         with torch.no_grad():
             self.variance = {
-                name: _left_over(network, name, years, (self.before[name], self.after[name]))
+                name: _left_over(
+                    *(network.mechanism(name).encode(v[name])[:, 0] for v in visits), years=years
+                )
                 for name in self.names
             }
 
@@ -111,11 +113,8 @@ def _codes(graph: CausalGraph, table: pd.DataFrame) -> Codes:
     return {name: torch.from_numpy(values) for name, values in encode_rows(graph, table).items()}
 
 
-def _left_over(
-    network: GraphNetwork, name: str, years: torch.Tensor, values: Iterable[torch.Tensor]
-) -> float:
+def _left_over(before: torch.Tensor, after: torch.Tensor, *, years: torch.Tensor) -> float:
     """Return the variance of a variable's change that a straight line in time leaves."""
-    before, after = (network.mechanism(name).encode(value)[:, 0] for value in values)
     change = after - before
     slope = (change * years).sum() / years.square().sum().clamp(min=1e-12)
     return max(float((change - slope * years).square().mean()), 1e-8)
