@@ -196,7 +196,8 @@ def test_networks_are_kept_with_their_histories_and_no_training_is_left(run) -> 
     folder = run.stage_path("image_models")
     for name in ("two_level", "deep"):
         history = pd.read_csv(folder / f"history_{name}.csv")
-        assert history["loss"].iloc[-1] < history["loss"].iloc[0]
+        # the loss itself rises and falls with how many of a batch came twice
+        assert history["validation"].iloc[-1] < history["validation"].iloc[0]
         assert (
             ImageMechanism.load(folder, name).parents
             == load_scm(run.stage_path("mechanisms")).graph.image_parents
