@@ -178,8 +178,7 @@ GENETIC_CODES: dict[str, tuple[str, str, str]] = {
     # -- SC-540 to SC-549 whole-genome models ---------------------------------------------------
     "SC-540": (
         "too few people for a whole-genome model",
-        "A share of variance can be estimated only from people beyond those the covariates "
-        "use up.",
+        "A share of variance can be estimated only from people beyond those the covariates use up.",
         "Use more people, fewer covariates, or a scan without a whole-genome model.",
     ),
     "SC-541": (
