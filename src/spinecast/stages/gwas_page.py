@@ -179,7 +179,7 @@ def _write_estimate(row: Mapping[Any, Any]) -> str:
 def _loci(page: ScanPage) -> Section:
     loci = page.findings.loci
     shown = loci.nlargest(_MOST_LOCI, "neg_log_10_p_value").sort_index()
-    words = f"{len(loci):,} loci with p < 5e-8 over all traits; all of them are in loci.csv."
+    words = f"Loci with p < 5e-8 over all traits: {len(loci):,}; all of them are in loci.csv."
     if len(loci) > len(shown):
         words += f" Here are the {len(shown)} strongest."
     if len(page.result.files) > 1 and len(loci):
