@@ -84,7 +84,7 @@ class ChangeLikelihood:
     def __call__(self, network: GraphNetwork) -> torch.Tensor:
         """Return minus the mean log-density of all changes, times the share."""
         made: dict[str, torch.Tensor] = {**self.before, self.time: self.after[self.time]}
-        n, total = len(made[self.time]), network.penalty().new_zeros(())
+        n, total = len(made[self.time]), made[self.time].new_zeros(())
         for name in self.names:
             mechanism = network.mechanism(name)
             noise = mechanism.abduct(self.before[name], network.parents(name, self.before, n))

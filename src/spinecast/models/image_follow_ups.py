@@ -5,12 +5,19 @@ it does not: the later image *is* the counterfactual of the earlier one under th
 age, up to how the person lay, the detector's noise and whatever befell the person. How
 the person lay is undone by a shift and a turn; no scale and no contrast, which are what
 years change. The rest is noise that many people average out.
+
+All of it but one: a second scan lies straighter than a crooked first one, whichever came
+first, and a network that redraws the image learns that as if years had done it. Displacement
+and gain cannot: they are linear in the change of the parents, and pairs run both ways in
+time. So where years are learnt from pairs, counterfactuals take nothing else over
+(``ImageModel.redraw`` is 0).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -57,6 +64,11 @@ class FollowUps:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @cached_property
+    def places(self) -> dict[int, int]:
+        """The pair of each row that has one."""
+        return {int(row): pair for pair, row in enumerate(self.rows)}
 
     def later(self, images: ReadsImages, which: np.ndarray) -> torch.Tensor:
         """Return the other images of some pairs in the pose of the first; NaN beyond their edge."""
@@ -114,7 +126,7 @@ def with_follow_ups(
 
     Places in the batch (at most ``most``), the other images, and the standardised parents.
     """
-    at = {int(row): pair for pair, row in enumerate(follow_ups.rows)}
+    at = follow_ups.places
     places = [place for place, row in enumerate(batch) if int(row) in at][:most]
     pairs = np.array([at[int(batch[place])] for place in places], dtype=int)
     yield torch.tensor(places, dtype=torch.long)
