@@ -22,8 +22,8 @@ from spinecast.genotypes import open_genotypes
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "gwas.md"
 RUNNER = CliRunner()
 COMMANDS = [
-    "gwas", "ld-score", "genotypes qc", "genotypes prune", "genotypes clump", "genotypes pca",
-    "genotypes kinship", "genotypes ld-scores",
+    "gwas", "ld-score", "loci", "gwas-compare", "genotypes qc", "genotypes prune",
+    "genotypes clump", "genotypes pca", "genotypes kinship", "genotypes ld-scores",
 ]  # fmt: skip
 
 
@@ -319,6 +319,14 @@ def faulty(study: Path, tmp_path: Path) -> dict[str, tuple[list[object], str]]:
                     "--out", tmp_path / "x"], "SC-503"),
         "no sumstats": ([*scores, tmp_path / "none.tsv"], "SC-557"),
         "three": ([*scores, table, "--sumstats", table, "--sumstats", table], "SC-706"),
+        "one scan": (["gwas-compare", "--sumstats", table, "--out", tmp_path / "x"], "SC-706"),
+        "no scan": (["loci", "--sumstats", tmp_path / "none.tsv", "--out", tmp_path / "x"],
+                    "SC-554"),
+        "no length": (["loci", "--sumstats", table, "--block", "12", "--out", tmp_path / "x"],
+                      "SC-706"),
+        "two replications of three": (["loci", *["--sumstats", table] * 3,
+                                       *["--replication", table] * 2, "--out", tmp_path / "x"],
+                                      "SC-706"),
         "no genomes": (["simulate", "--preset", "tiny", "--layout", "plink",
                         "--write", tmp_path / "x"], "SC-706"),
     }  # fmt: skip

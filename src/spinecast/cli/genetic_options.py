@@ -140,3 +140,31 @@ Sumstats = Annotated[
 LdScores = Annotated[Path, typer.Option(help="Folder of .l2.ldscore files.")]
 SampleSize = Annotated[float | None, typer.Option(help="Sample size where a table lacks it.")]
 Intercept = Annotated[float | None, typer.Option(help="Fix the intercept, e.g. at 1.")]
+
+# -- loci, gwas-compare ----------------------------------------------------------------------
+Scans = Annotated[
+    list[Path], typer.Option("--sumstats", help="GWAS-SSF or a scan's .parquet; one a trait.")
+]
+Pair = Annotated[
+    list[Path], typer.Option("--sumstats", help="GWAS-SSF or a scan's .parquet; give it twice.")
+]
+LargestP = Annotated[float, typer.Option("--p", help="Largest p of a locus.", min=0.0, max=1.0)]
+Block = Annotated[
+    str | None,
+    typer.Option(
+        help="1000kb: the lowest p of each such block; without it variants 500 kb apart are one."
+    ),
+]
+Most = Annotated[int | None, typer.Option(help="The strongest so many of each trait.", min=1)]
+Linked = Annotated[
+    list[Path] | None,
+    typer.Option("--genotypes", help="Leaves out leads in linkage with a stronger one, 10 Mb."),
+]
+LeadR2 = Annotated[float, typer.Option("--r2", help="Largest squared correlation of two leads.")]
+ComparedScores = Annotated[
+    Path | None, typer.Option(help="Folder of LD scores: adds the genetic correlation.")
+]
+Replications = Annotated[
+    list[Path] | None,
+    typer.Option("--replication", help="Associations of other people, one table, or one a trait."),
+]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from spinecast.cli import genetic_options as options
 from spinecast.cli.application import OutOption, SeedOption, app, console
@@ -29,6 +29,7 @@ app.add_typer(
     rich_help_panel=PANEL,
 )
 _SHOWN = 20
+_OF_LOCI = ("trait", "variant_id", "beta", "p_value", "known", "replication_p")
 
 
 def say(text: str) -> None:
@@ -271,11 +272,74 @@ def ld_score(
     say(f"Estimates: {out / 'estimates.csv'}; what was dropped: {out / 'flow.json'}")
 
 
-def _print_scan(found: GwasSummary) -> None:
-    from spinecast.console import SIMULATED_BANNER
+@app.command(rich_help_panel=PANEL)
+def loci(
+    sumstats: options.Scans,
+    out: OutOption,
+    p: options.LargestP = 5e-8,
+    block: options.Block = None,
+    most: options.Most = None,
+    genotypes: options.Linked = None,
+    keep: options.Keep = None,
+    r2: options.LeadR2 = 0.9,
+    known: options.Known = None,
+    replication: options.Replications = None,
+    build: options.Build = None,
+) -> None:
+    """Gather the loci of traits, and tell which are known and which other people replicate.
 
-    if found.simulated:
+    Example: spinecast loci --sumstats results/bmd_spine.tsv.gz --known known.tsv
+    --replication other.tsv.gz --out loci
+    """
+    from spinecast.stages.loci_command import LociRequest, gather_loci
+
+    choice = _choice(genotypes, build, keep, extract=None) if genotypes else None
+    request = LociRequest(
+        tuple(sumstats), build, p_value=p, block=block, most=most, choice=choice, r2=r2,
+        known=known, replications=tuple(replication or ()),
+    )  # fmt: skip
+    with telling() as teller:
+        found = gather_loci(request, out, teller=teller)
+    _print_banner(simulated=found.simulated)
+    _print_frame(found.table[[c for c in _OF_LOCI if c in found.table]].head(_SHOWN))
+    counted = {k: v for k, v in found.flow.items() if isinstance(v, int)}
+    say("; ".join(f"{name} {count:,}" for name, count in counted.items()))
+    say(f"Loci: {out / 'loci.csv'}")
+
+
+@app.command("gwas-compare", rich_help_panel=PANEL)
+def gwas_compare(
+    sumstats: options.Pair,
+    out: OutOption,
+    known: options.Known = None,
+    ld_scores: options.ComparedScores = None,
+    build: options.Build = None,
+) -> None:
+    """Compare two scans of the same people, and tell which trait says more about the genome.
+
+    Example: spinecast gwas-compare --sumstats results/bmd_spine.tsv.gz
+    --sumstats results/lumbar_area.tsv.gz --known known.tsv --ld-scores ld --out compared
+    """
+    from spinecast.stages.comparison_command import compare_tables
+
+    with telling() as teller:
+        found = compare_tables(
+            tuple(sumstats), out, teller=teller, build=build, known=known, ld_scores=ld_scores
+        )
+    _print_banner(simulated=found.simulated)
+    _print_estimates(found.estimates)
+    say(f"First and second as they were given. Report: {found.page}")
+
+
+def _print_banner(*, simulated: bool) -> None:
+    if simulated:
+        from spinecast.console import SIMULATED_BANNER
+
         console.print(SIMULATED_BANNER)
+
+
+def _print_scan(found: GwasSummary) -> None:
+    _print_banner(simulated=found.simulated)
     _print_frame(found.rows().head(_SHOWN))
     hidden = len(found.result.files) - _SHOWN
     more = f"; {hidden} more traits" if hidden > 0 else ""
@@ -283,18 +347,20 @@ def _print_scan(found: GwasSummary) -> None:
 
 
 def _print_estimates(estimates: pd.DataFrame) -> None:
-    table = Table("of", "term", "estimate (95 % ci)", "p")
-    for row in estimates.to_dict("records"):
+    of = estimates["analysis"].str.split("/", n=1).str[1]
+    several = len(set(of)) > 1
+    table = Table(*["of"] * several, "term", "estimate (95 % ci)", "p")
+    for name, row in zip(of, estimates.to_dict("records"), strict=True):
         interval = f" ({row['ci_low']:.3g} to {row['ci_high']:.3g})"
         known = row["ci_low"] == row["ci_low"]
         p_value = f"{row['p_value']:.2g}" if row["p_value"] == row["p_value"] else ""
         words = f"{row['estimate']:.4g}{interval if known else ''}"
-        table.add_row(escape(row["analysis"].split("/", 1)[1]), row["term"], words, p_value)
+        table.add_row(*[escape(name)] * several, row["term"], words, p_value)
     console.print(table)
 
 
 def _print_frame(frame: pd.DataFrame) -> None:
-    table = Table(*(str(name) for name in frame.columns))
+    table = Table(*(Column(str(name), overflow="fold") for name in frame.columns))
     for row in frame.itertuples(index=False, name=None):
         table.add_row(*(f"{v:.4g}" if isinstance(v, float) else escape(str(v)) for v in row))
     console.print(table)

@@ -8,9 +8,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from spinecast.errors import error
+
 # A and T, C and G add up to 3: the other strand of code x is 3 - x
 _CODES = {"A": 0, "C": 1, "G": 2, "T": 3}
 _OTHER = -1
+# So many variants tell whether two tables name their alleles alike.
+_LOOKED_AT = 10_000
 
 
 def allele_codes(alleles: Any) -> NDArray[np.int8]:
@@ -62,3 +66,47 @@ def match_alleles(
         same |= clear & (a1 == 3 - b1) & (a2 == 3 - b2)
         swapped |= clear & (a1 == 3 - b2) & (a2 == 3 - b1)
     return (same.astype(np.int8) - (swapped & ~same)).astype(np.int8)
+
+
+def require_matching_alleles(first: pd.DataFrame, second: pd.DataFrame, *, where: str) -> None:
+    """Refuse two tables whose variants of one name mostly have other alleles.
+
+    Looks at ten thousand variants spread over the first table; variants that only one table
+    has do not count.
+
+    Parameters
+    ----------
+    first, second
+        ``variant_id``, ``effect_allele``, ``other_allele``.
+    where
+        Names the two tables in the error.
+
+    Raises
+    ------
+    GeneticsError
+        SC-553 where more than half of the shared variants clash.
+    """
+    columns = ["variant_id", "effect_allele", "other_allele"]
+    some = first[columns].iloc[:: max(1, len(first) // _LOOKED_AT)]
+    both = some.drop_duplicates("variant_id").merge(
+        second.loc[second["variant_id"].isin(some["variant_id"]), columns].drop_duplicates(
+            "variant_id"
+        ),
+        on="variant_id",
+        suffixes=("", "_second"),
+    )
+    refuse_clashes(
+        match_alleles(
+            (both["effect_allele"], both["other_allele"]),
+            (both["effect_allele_second"], both["other_allele_second"]),
+        ),
+        where=where,
+    )
+
+
+def refuse_clashes(matches: NDArray[np.int8], *, where: str) -> None:
+    """Raise SC-553 where more than half of what :func:`match_alleles` compared clashes."""
+    clashes = int((matches == 0).sum())
+    if 2 * clashes > matches.size:
+        raise error("SC-553", expected="variants of one name to have the same alleles", where=where,
+                    got=f"{clashes:,} clashes among {matches.size:,}")  # fmt: skip

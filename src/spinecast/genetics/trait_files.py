@@ -71,7 +71,8 @@ def _lines(path: Path) -> list[str]:
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as cause:
-        raise error("SC-530", expected="UTF-8 text", got=str(cause), where=path.name) from cause
+        got = "no such file" if isinstance(cause, FileNotFoundError) else str(cause)
+        raise error("SC-530", expected="UTF-8 text", got=got, where=path.name) from cause
     lines = [line for line in text.splitlines() if line.strip()]
     if "\0" in text or len(lines) < 2:
         got = "zero bytes" if "\0" in text else f"{len(lines)} lines"

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from spinecast.files import write_json, write_table
+from spinecast.genetics.alleles import require_matching_alleles
 from spinecast.genetics.ld import clump, prune
 from spinecast.genetics.ld_score_tables import reference_scores, write_ld_scores
 from spinecast.genetics.ld_scores import UNITS, compute_ld_scores
@@ -138,6 +139,9 @@ def clump_associations(
     teller.say(chosen.sentence(_SLAB * len(chosen.people) // 2 + 8 * sumstats_bytes(sumstats)))
     with teller.step("read"):
         associations = read_summary_statistics(sumstats, build=choice.build).table
+    require_matching_alleles(
+        associations, chosen.genotypes.variants, where=f"{sumstats.name} and the genotypes"
+    )
     with teller.step("clump", "chromosomes") as progress:
         found = clump(
             associations,

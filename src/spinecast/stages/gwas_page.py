@@ -14,7 +14,7 @@ from spinecast import __version__
 from spinecast.cluster import Progress
 from spinecast.files import write_text
 from spinecast.genetics.gwas import GwasResult
-from spinecast.report import Section, Table, render_page
+from spinecast.report import Section, render_page
 from spinecast.report.digits import write_interval, write_number
 from spinecast.report.tables import frame_table
 from spinecast.stages.gwas_inputs import GwasInputs, GwasRequest
@@ -30,6 +30,12 @@ _HOMES = {
     "variance_predicted": "whole_genome",
 }  # fmt: skip
 _MOST_LOCI = 40
+LOCUS_CAPTION = (
+    "Loci by their lead variant. Frequency and effect (with 95 % interval) are of the first "
+    "allele, the effect per copy in the trait's unit, log odds for cases and controls; kb: from "
+    "the first to the last variant with p < 5e-8."
+)
+"""Beneath :func:`locus_rows`."""
 
 
 @dataclass(frozen=True)
@@ -179,19 +185,26 @@ def _write_estimate(row: Mapping[Any, Any]) -> str:
 def _loci(page: ScanPage) -> Section:
     loci = page.findings.loci
     shown = loci.nlargest(_MOST_LOCI, "neg_log_10_p_value").sort_index()
+    if not len(loci):
+        return Section(title="Loci", anchor="loci", group="The scan",
+                       markup="No variant has p < 5e-8.")  # fmt: skip
     words = f"Loci with p < 5e-8 over all traits: {len(loci):,}; all of them are in loci.csv."
     if len(loci) > len(shown):
         words += f" Here are the {len(shown)} strongest."
-    if len(page.result.files) > 1 and len(loci):
+    if len(page.result.files) > 1:
         words += " p-values are not corrected for the number of traits."
-    table: tuple[Table, ...] = ()
-    if len(shown):
-        table = (frame_table(_locus_rows(shown), caption="Loci by their lead variant"),)
-    return Section(title="Loci", anchor="loci", markup=words, tables=table, group="The scan")
+    table = frame_table(locus_rows(shown), caption=LOCUS_CAPTION)
+    return Section(title="Loci", anchor="loci", markup=words, tables=(table,), group="The scan")
 
 
-def _locus_rows(loci: pd.DataFrame) -> pd.DataFrame:
-    """Return what a reader wants of each locus, few columns wide."""
+def locus_rows(loci: pd.DataFrame) -> pd.DataFrame:
+    """Return what a reader wants of each locus, few columns wide.
+
+    Parameters
+    ----------
+    loci
+        ``trait``, then columns of :func:`~spinecast.genetics.loci.find_loci`.
+    """
     place = loci["chromosome"].astype(str) + ":" + loci["base_pair_location"].map("{:,}".format)
     pairs = zip(loci["beta"], loci["standard_error"], strict=True)
     columns = {
@@ -199,14 +212,13 @@ def _locus_rows(loci: pd.DataFrame) -> pd.DataFrame:
         "lead variant": loci["variant_id"],
         "place": place,
         "alleles": loci["effect_allele"] + " / " + loci["other_allele"],
-        "frequency": [write_number(value, 3) for value in loci["effect_allele_frequency"]],
-        "effect (95 % interval)": [
+        "freq.": [write_number(value, 3) for value in loci["effect_allele_frequency"]],
+        "effect (95 %)": [
             write_interval(beta, beta - 1.96 * error, beta + 1.96 * error) for beta, error in pairs
         ],
         "−log₁₀ p": [write_number(value, 1) for value in loci["neg_log_10_p_value"]],
-        "width, kb": [write_number(value, 1) for value in (loci["end"] - loci["start"]) / 1000],
-        "variants": [write_number(value, 0) for value in loci["significant"]],
+        "kb": [write_number(value, 1) for value in (loci["end"] - loci["start"]) / 1000],
     }
     if "known" in loci.columns:
-        columns["known"] = loci["known"]
+        columns["known"] = np.where(loci["known"], "yes", "no")
     return pd.DataFrame(columns)

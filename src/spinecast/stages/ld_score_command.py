@@ -16,12 +16,10 @@ from spinecast.genetics.ld_score_tables import (
 )
 from spinecast.genetics.munging import Munged, munge, read_munged
 from spinecast.genetics.summary_statistics import read_summary_statistics
+from spinecast.stages.association_tables import names_of, tables_in_memory
 from spinecast.stages.genotype_inputs import Teller, gibibytes
 
 _MUNGED = (".sumstats", ".sumstats.gz")
-# A row of a table while it is read and munged, and what text files pack it into.
-_BYTES_A_BYTE = {".gz": 25, ".parquet": 6}
-_PLAIN = 6
 
 
 def regress_on_ld_scores(
@@ -69,11 +67,11 @@ def regress_on_ld_scores(
         raise error("SC-706", expected="one or two tables", got=str(len(sumstats)),
                     where="--sumstats")  # fmt: skip
     teller.say(f"LD score regression of {' and '.join(path.name for path in sumstats)}; about "
-               f"{gibibytes(_memory(sumstats))} of memory")  # fmt: skip
+               f"{gibibytes(tables_in_memory(sumstats))} of memory")  # fmt: skip
     with teller.step("read"):
         scores = read_ld_scores(ld_scores)
     munged = [_read(path, build=build, n=n, teller=teller) for path in sumstats]
-    names = [_stem(path) for path in sumstats]
+    names = names_of(sumstats)
     with teller.step("regression"):
         estimates = _estimate(munged, names, scores=scores, intercept=intercept)
     write_table(folder / "estimates.csv", estimates)
@@ -108,20 +106,3 @@ def _estimate(
         both.second.to_frame(f"ld_score/{names[1]}"),
     ]
     return pd.concat(frames, ignore_index=True)
-
-
-def _memory(paths: tuple[Path, ...]) -> int:
-    """Return about how many bytes the largest table takes while it is read and munged."""
-    sizes = [
-        path.stat().st_size * _BYTES_A_BYTE.get(path.suffix, _PLAIN)
-        for path in paths
-        if path.exists()
-    ]
-    return (320 << 20) + sum(sizes)
-
-
-def _stem(path: Path) -> str:
-    name = path.name
-    for suffix in (".gz", ".tsv", ".parquet", ".sumstats"):
-        name = name.removesuffix(suffix)
-    return name
