@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -128,6 +130,24 @@ def test_a_manhattan_plot_names_its_leads_and_says_how_much_it_drew():
     assert f"chromosomes {peak['chromosome'].iloc[0]}" in figure.alt
     assert "60,000 variants" in figure.caption
     assert len(figure.content) < 1_500_000
+
+
+def test_names_of_neighbours_do_not_write_over_each_other():
+    kept = thinned(scan())
+    names = [f"neighbour{k}" for k in range(5)]
+    leads = pd.DataFrame({"chromosome": "1", "base_pair_location": np.arange(5) * 1e6,
+                          "neg_log_10_p": [9.0, 9.1, 9.2, 9.3, 12.0], "label": names})  # fmt: skip
+    figure = text(draw_manhattan(kept, title="bmd", simulated=False, leads=leads))
+    places = [re.search(rf'x="([0-9.]+)" y="([0-9.]+)"[^>]*>{name}<', figure) for name in names]
+    x, y = (np.array([float(place[k]) for place in places]) for k in (1, 2))
+    assert (x > 50).all()
+    assert (-np.diff(np.sort(y)[::-1]) >= 7.0).all()
+
+
+def test_a_miami_plot_has_one_scale():
+    upper, lower = thinned(scan(5000)), thinned(scan(5000, seed=2).assign(y=0.4))
+    figure = text(draw_miami(upper, lower, titles=("a", "b"), simulated=False))
+    assert figure.count(">30<") == 2
 
 
 def test_equal_scans_give_equal_bytes():

@@ -34,6 +34,8 @@ SUGGESTIVE = 5.0
 _DOTS_PER_INCH = 200
 _ALTERNATING = (BLUE, SKY)
 _MOST_LABELS = 20
+# A letter's width and a line's height in a wide drawing, in shares of its axes.
+_LETTER, _LINE = 0.0072, 0.045
 # r2 classes of the region picture, after the field's custom: colour and size grow together
 _LINKAGE = (
     (0.8, VERMILLION, 5.0, "r² ≥ 0.8"),
@@ -132,21 +134,23 @@ def draw_miami(
     with chart_style():
         drawing = _wide_drawing(5.6)
         above, below = drawing.subplots(2, 1, sharex=True)
-        for ax, scan, title, named in zip(
-            (above, below), (upper, lower), titles, leads, strict=True
-        ):
+        both = (above, below)
+        for ax, scan in zip(both, (upper, lower), strict=True):
             _draw_genome(ax, scan, threshold=threshold)
+        _share_height(both)
+        for ax, scan, title, named in zip(both, (upper, lower), titles, leads, strict=True):
             _name_leads(ax, scan, named, downwards=ax is below)
             ax.set_ylabel(f"{short_name(title, most=24)}\n−log₁₀ p")
+        _share_height(both)
         below.invert_yaxis()
         below.tick_params(labelbottom=False, labeltop=False)
         above.tick_params(labelbottom=True)
         stamp_chart(drawing, simulated=simulated)
         content = as_svg(drawing)
-    both = "; ".join(
+    words = "; ".join(
         f"{t}: {_peaks(s, threshold)}" for t, s in zip(titles, (upper, lower), strict=True)
     )
-    return Figure(content, alt=f"Miami plot. {both}.", caption=_caption(upper, threshold))
+    return Figure(content, alt=f"Miami plot. {words}.", caption=_caption(upper, threshold))
 
 
 def draw_quantiles(
@@ -226,6 +230,13 @@ def draw_region(region: Region, *, title: str, simulated: bool) -> Figure:
     )
 
 
+def _share_height(axes: Sequence[Axes]) -> None:
+    """Give scans one scale, or the weaker one looks like its better."""
+    top = max(ax.get_ylim()[1] for ax in axes)
+    for ax in axes:
+        ax.set_ylim(0, top)
+
+
 def _wide_drawing(height: float) -> Drawing:
     drawing = new_drawing(9.0, height)
     drawing.set_dpi(_DOTS_PER_INCH)  # of the points, which are embedded as pixels
@@ -263,14 +274,48 @@ def _name_leads(
     named = leads.nlargest(_MOST_LABELS, "neg_log_10_p")
     x = scan.axis.place(named["chromosome"], named["base_pair_location"])
     y = named["neg_log_10_p"].to_numpy(dtype=np.float64)
+    known = np.isfinite(x)
+    x, y, labels = x[known], y[known], named["label"].astype(str)[known]
     ax.plot(x, y, "D", color=VERMILLION, ms=3.4, mew=0)
-    for place, height, label in zip(x, y, named["label"], strict=True):
-        if np.isfinite(place):
-            ax.annotate(
-                short_name(str(label), most=18), (place, height),
-                xytext=(0, -9 if downwards else 4), textcoords="offset points",
-                ha="center", fontsize=7, color=INK,
-            )  # fmt: skip
+    words = [short_name(label, most=18) for label in labels]
+    widths = np.array([_LETTER * len(word) for word in words])
+    top = max(ax.get_ylim())
+    inside = np.clip(x, widths / 2, 1 - widths / 2)
+    heights = _apart(inside, y / top, widths)
+    ax.set_ylim(0, max(top, top * (heights.max(initial=0.0) + _LINE)))
+    above = heights * top
+    for word, point, label in zip(
+        words, zip(x, y, strict=True), zip(inside, above, strict=True), strict=True
+    ):
+        lifted = label[1] - point[1] > 1.5 * _LINE * top
+        ax.annotate(
+            word, point, xytext=label, ha="center", fontsize=7, color=INK,
+            va="top" if downwards else "bottom",
+            arrowprops={"arrowstyle": "-", "color": MUTED, "lw": 0.5} if lifted else None,
+        )  # fmt: skip
+
+
+def _apart(x: np.ndarray, y: np.ndarray, widths: np.ndarray) -> np.ndarray:
+    """Return heights at which labels above points do not write over each other, (k,).
+
+    Each is lifted above those that are there already, the lowest point's label first.
+
+    Parameters
+    ----------
+    x, y
+        Middles of the labels and heights of their points, in shares of the axes, (k,).
+    widths
+        Of the labels, in shares of the axes, (k,).
+    """
+    heights = y + _LINE / 3
+    done: list[int] = []
+    for label in np.argsort(y, kind="stable"):
+        near = [k for k in done if 2 * abs(x[k] - x[label]) < widths[k] + widths[label]]
+        for k in sorted(near, key=lambda k: heights[k]):
+            if abs(heights[k] - heights[label]) < _LINE:
+                heights[label] = heights[k] + _LINE
+        done.append(int(label))
+    return heights
 
 
 def _peaks(scan: ThinnedScan, threshold: float) -> str:
