@@ -75,8 +75,15 @@ def _on_threads(
     function: Callable[[Block], Result], blocks: Sequence[Block], progress: Progress | None
 ) -> list[Result]:
     # not by Dask, whose import takes longer than many a job
+    from threadpoolctl import threadpool_limits
+
     results: dict[int, Result] = {}
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+    # products of matrices that take all cores in every thread stand in each other's way
+    alone = None if len(blocks) == 1 else 1
+    with (
+        threadpool_limits(alone, user_api="blas"),
+        ThreadPoolExecutor(max_workers=os.cpu_count()) as pool,
+    ):
         positions = {pool.submit(function, block): at for at, block in enumerate(blocks)}
         try:
             for future in as_completed(positions):
