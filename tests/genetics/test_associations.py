@@ -9,6 +9,7 @@ from scipy import stats
 
 from spinecast.errors import SpinecastError
 from spinecast.genetics.associations import (
+    MEDIAN_CHI_SQUARE,
     chi_squares,
     chromosome_name,
     genome_order,
@@ -95,6 +96,16 @@ def test_chromosomes_have_one_name_each():
 def test_genome_order_counts_chromosomes_as_numbers():
     table = pd.DataFrame({"chromosome": ["X", "10", "2", "2"], "base_pair_location": [1, 1, 9, 3]})
     assert genome_order(table).tolist() == [3, 2, 1, 0]
+
+
+def test_the_median_chi_square_is_that_of_one_degree_of_freedom():
+    assert stats.chi2.median(1) == pytest.approx(MEDIAN_CHI_SQUARE, rel=1e-15)
+
+
+def test_rows_in_genome_order_stay_where_they_are():
+    table = associations(20)
+    assert genome_order(table).tolist() == list(range(20))
+    assert genome_order(table.iloc[::-1]).tolist() == [*range(19, -1, -1)]
 
 
 def test_chi_squares_follow_the_p_values():

@@ -60,6 +60,14 @@ def test_loci_do_not_depend_on_the_order_of_rows():
     pd.testing.assert_frame_equal(find_loci(table), find_loci(shuffled))
 
 
+def test_several_traits_in_one_table_have_the_loci_that_each_has_alone():
+    tables = {"b": peaks({10: 6.0, 12: -8.0, 399: 7.0}), "a": peaks({0: 7.0, 11: 6.0, 13: 9.0})}
+    together = pd.concat([table.assign(trait=name) for name, table in tables.items()])
+    alone = pd.concat([find_loci(table).assign(trait=name) for name, table in tables.items()])
+    found = find_loci(together, within="trait")
+    pd.testing.assert_frame_equal(found, alone.reset_index(drop=True))
+
+
 def test_the_end_of_one_chromosome_is_not_beside_the_start_of_the_next():
     assert len(find_loci(peaks({199: 7.0, 200: 7.0}))) == 2
 

@@ -39,6 +39,17 @@ def test_ids_stay_text_and_digits_stay_exact(tmp_path):
     assert table["t"].tolist() == [0.1234567890123456, 1e-5]
 
 
+def test_tabs_and_blanks_between_cells_give_the_same_bits(tmp_path):
+    rng = np.random.default_rng(4)
+    values = rng.normal(size=(40, 3)) * 10.0 ** rng.integers(-9, 9, (40, 3))
+    lines = [f"p{k} {a!r} {b!r} NA" for k, (a, b, _) in enumerate(values.tolist())]
+    text = "IID a b c\n" + "\n".join(lines) + "\n"
+    blanks, tabs = (read_traits(written(tmp_path, t)) for t in (text, text.replace(" ", "\t")))
+    assert blanks.equals(tabs)
+    assert tabs[["a", "b"]].to_numpy().tolist() == values[:, :2].tolist()
+    assert tabs["c"].isna().all()
+
+
 def test_chosen_traits_come_in_the_order_asked_for(tmp_path):
     path = written(tmp_path, "IID a b c\nx 1 2 3\n")
     assert read_traits(path, names=["c", "a"]).to_numpy().tolist() == [[3, 1]]
@@ -60,6 +71,9 @@ def test_chosen_traits_come_in_the_order_asked_for(tmp_path):
         ("IID t\na 1\na 2\n", "SC-531", "'a'"),
         ("IID t\na 1\nb tall\nc 2\n", "SC-532", "line 3"),
         ("IID t\na inf\n", "SC-532", "inf"),
+        ("IID\tt\na\t1\nb\tinf\n", "SC-532", "line 3"),
+        ("IID\tt\na\t1\nb\ttall\n", "SC-532", "tall"),
+        ("IID\tt\na\t1\na\t2\n", "SC-531", "'a'"),
         ("IID t\na True\nb False\n", "SC-532", "True"),
         ('IID t\na "1\nb 2\n', "SC-532", "line 2"),
     ],

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import shutil
+import subprocess
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import yaml
 
@@ -40,6 +43,28 @@ def test_a_table_survives_being_written_and_read(tmp_path, name):
     pd.testing.assert_frame_equal(again.table[columns], table[columns])
     for column in ("beta", "standard_error", "effect_allele_frequency", "p_value", "n"):
         np.testing.assert_allclose(again.table[column], table[column], rtol=6e-6)
+
+
+def test_large_tables_are_members_of_one_archive_that_every_reader_joins(tmp_path):
+    table = associations(40_000)
+    path = written(tmp_path, table)
+    text = gzip.decompress(path.read_bytes()).decode()
+    assert path.read_bytes().count(b"\x1f\x8b\x08\x00\x00\x00\x00\x00") >= 3
+    assert text.count("\n") == len(table) + 1
+    assert text == written(tmp_path, table, "bmd.tsv").read_text()
+    read = pd.read_csv(path, sep="\t")
+    assert read["study_variant_id"].tolist() == table["variant_id"].tolist()
+    np.testing.assert_allclose(read["beta"], table["beta"], rtol=6e-6)
+    if shutil.which("zcat"):
+        assert subprocess.check_output(["zcat", path]).decode() == text
+
+
+def test_texts_may_be_categories_or_arrows_and_give_the_same_bytes(tmp_path):
+    table = associations(50)
+    few = dict.fromkeys(("chromosome", "effect_allele", "other_allele"), "category")
+    other = table.astype(few | {"variant_id": pd.ArrowDtype(pa.string()), "n": "int32"})
+    first = written(tmp_path, table).read_bytes()
+    assert written(tmp_path, other, "again.tsv.gz").read_bytes() == first
 
 
 def test_mandatory_columns_come_first_and_chromosomes_are_numbers(tmp_path):

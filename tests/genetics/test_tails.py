@@ -5,7 +5,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from spinecast.genetics.tails import log10_p_of_t, log10_p_of_z, p_of_log10, z_of_log10_p
+from spinecast.genetics.tails import (
+    log10_p_of_t,
+    log10_p_of_z,
+    p_of_log10,
+    z_of_log10_p,
+    z_of_log10_ps,
+)
 
 
 def exact_t(t, df):
@@ -50,3 +56,13 @@ def test_unknown_statistics_have_unknown_p_values():
     assert np.isnan(log10_p_of_z(np.nan))
     assert log10_p_of_t(np.inf, 10.0) == np.inf
     assert log10_p_of_t(0.0, 10.0) == log10_p_of_t(0.0, 1000.0) == 0.0
+
+
+def test_deviates_of_many_p_values_are_exact_to_the_last_digits_from_middle_to_far_tail():
+    z = np.concatenate([np.linspace(1e-3, 8, 500), np.linspace(8, 60, 100), [400.0, 2000.0]])
+    found = z_of_log10_ps(log10_p_of_z(z))
+    assert found == pytest.approx(z, rel=1e-12)
+    p = np.array([0.9, 0.15, 0.149, 1e-3, 1e-12, 1e-300])
+    assert z_of_log10_ps(-np.log10(p)) == pytest.approx(stats.norm.isf(p / 2), rel=1e-13)
+    ends = z_of_log10_ps(np.array([0.0, np.inf, np.nan]))
+    assert np.array_equal(ends, [0.0, np.inf, np.nan], equal_nan=True)

@@ -10,12 +10,18 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from spinecast.errors import GeneticsError, RunError
 from spinecast.genotypes import open_genotypes
 from spinecast.genotypes.sample_tables import read_fam, read_psam, read_sample_file
-from spinecast.genotypes.variant_tables import canonical_build, chromosome_length, read_pvar
+from spinecast.genotypes.variant_tables import (
+    canonical_build,
+    chromosome_length,
+    read_bim,
+    read_pvar,
+)
 
 
 def written(path: Path, text: str) -> Path:
@@ -74,6 +80,19 @@ def test_a_pvar_is_read_by_the_names_of_its_columns(tmp_path) -> None:
     short = read_pvar(written(tmp_path / "y.pvar", "3 rs1 70 T C\n")).iloc[0]
     assert list(short[:5]) == ["3", 70, "rs1", "T", "C"]
     assert np.isnan(short["centimorgans"])
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+def test_tabs_and_blanks_of_any_kind_between_cells_are_the_same_table(tmp_path, ends) -> None:
+    rows = [f"{k % 22 + 1}\trs{k}\t{k / 7!r}\t{k + 1}\tA\tC" for k in range(3000)]
+    text = ends.join(rows) + ends
+    tables = [
+        read_bim(written(tmp_path / f"{place}.bim", t), build="GRCh38")
+        for place, t in enumerate((text, text.replace("\t", "  "), text.replace("\tA", "\t\tA")))
+    ]
+    assert tables[0]["variant_id"].tolist() == [f"rs{k}" for k in range(3000)]
+    for table in tables[1:]:
+        pd.testing.assert_frame_equal(table, tables[0], check_exact=True)
 
 
 def test_damaged_compression_is_refused(tmp_path) -> None:
@@ -161,6 +180,17 @@ def test_without_cyvcf2_the_command_that_installs_it_is_named(tmp_path, monkeypa
     monkeypatch.setitem(sys.modules, "cyvcf2", None)
     with pytest.raises(RunError, match=r"SC-710.*spinecast\[vcf\]"):
         open_genotypes(written(tmp_path / "x.vcf", VCF.format(c="3") + HEAD))
+
+
+def test_compiled_code_starts_without_scipys_linear_algebra() -> None:
+    code = (
+        "import sys, numpy as np\n"
+        "from spinecast.genotypes.decode import count_calls\n"
+        "assert count_calls(np.zeros((1, 1), np.uint8), 4).tolist() == [[4, 0, 0, 0]]\n"
+        "assert 'scipy.linalg' not in sys.modules\n"
+        "import scipy.linalg.cython_blas"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 def test_the_room_loads_neither_numba_nor_torch_nor_a_reader_of_files() -> None:

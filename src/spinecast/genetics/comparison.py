@@ -14,15 +14,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spinecast.errors import error
-from spinecast.genetics.alleles import match_alleles
-from spinecast.genetics.associations import chi_squares, genome_order
+from spinecast.genetics.alleles import match_alleles, refuse_clashes
+from spinecast.genetics.associations import MEDIAN_CHI_SQUARE, chi_squares, genome_order
 from spinecast.genetics.block_jackknife import (
     Estimate,
     FloatArray,
     Jackknifed,
     jackknife_mean,
 )
-from spinecast.genetics.ld_score import MEDIAN_CHI_SQUARE
 from spinecast.genetics.ld_score_tables import ReferenceScores, estimate_genetic_correlation
 from spinecast.genetics.loci import GENOME_WIDE, find_loci
 from spinecast.genetics.munging import DEFAULT_RULES, MungingRules, munge
@@ -145,9 +144,7 @@ def _paired(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
         (both["effect_allele"], both["other_allele"]),
         (both["effect_allele_b"], both["other_allele_b"]),
     )
-    if (match == 0).mean() > 0.5:
-        raise error("SC-553", expected="the same alleles in both scans",
-                    got=f"{int((match == 0).sum())} clashes among {len(both)}")  # fmt: skip
+    refuse_clashes(match, where="the two scans")
     kept = both[match != 0]
     return kept.iloc[genome_order(kept)].reset_index(drop=True)
 

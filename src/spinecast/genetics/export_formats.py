@@ -6,25 +6,28 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from spinecast.errors import error
 from spinecast.genetics.associations import (
+    checked_associations,
     chi_squares,
-    genome_order,
-    natural_log_p,
-    validate_associations,
+    in_genome_order,
+    neg_log_10_p,
     z_scores,
 )
 from spinecast.genetics.delimited_statistics import (
-    p_value_text,
-    significant_digits,
+    Numbers,
+    PValues,
+    whole_numbers,
     write_columns,
 )
-from spinecast.genetics.munging import Munged
+
+if TYPE_CHECKING:
+    from spinecast.genetics.munging import Munged
 
 _PLINK_CODES = {"X": "23", "Y": "24", "XY": "25", "MT": "26"}
 
@@ -77,9 +80,8 @@ def export_associations(path: Path, associations: pd.DataFrame, *, layout: str) 
     """
     if layout not in FORMATS:
         raise error("SC-558", expected=", ".join(FORMATS), got=repr(layout), where="format")
-    table = validate_associations(associations)
-    table = table[table["beta"].notna() & ~np.isnan(natural_log_p(table))]
-    table = table.iloc[genome_order(table)].reset_index(drop=True)
+    table = checked_associations(associations)
+    table = in_genome_order(table, table["beta"].notna() & ~np.isnan(neg_log_10_p(table)))
     chosen = FORMATS[layout]
     columns = chosen.columns(table)
     write_columns(path, columns, separator=chosen.separator, missing=chosen.missing)
@@ -90,42 +92,38 @@ def write_munged(path: Path, munged: Munged) -> None:
     write_columns(path, _munged_columns(munged.table), separator="\t", missing="NA")
 
 
-def _numbers(table: pd.DataFrame, column: str) -> Any:
-    return significant_digits(table[column].to_numpy(dtype=np.float64))
+def _numbers(table: pd.DataFrame, column: str) -> Numbers:
+    return Numbers(table[column].to_numpy(dtype=np.float64))
 
 
-def _whole(table: pd.DataFrame) -> pd.Series:
-    return table["n"].round().astype("Int64")
+def _whole(table: pd.DataFrame, column: str) -> Numbers:
+    return whole_numbers(table[column])
 
 
-def _p_values(table: pd.DataFrame) -> Any:
-    return p_value_text(-natural_log_p(table) / np.log(10))
-
-
-def _texts(table: pd.DataFrame, column: str) -> Any:
-    return table[column].to_numpy(dtype=object)
+def _p_values(table: pd.DataFrame) -> PValues:
+    return PValues(neg_log_10_p(table))
 
 
 def _plink_chromosome(table: pd.DataFrame) -> Any:
-    return table["chromosome"].replace(_PLINK_CODES).to_numpy(dtype=object)
+    return table["chromosome"].astype(object).replace(_PLINK_CODES)
 
 
-def _missing_share(table: pd.DataFrame) -> Any:
+def _missing_share(table: pd.DataFrame) -> Numbers:
     n = table["n"].to_numpy(dtype=np.float64)
-    return significant_digits(1 - n / np.nanmax(n)) if np.isfinite(n).any() else n
+    return Numbers(1 - n / np.nanmax(n) if np.isfinite(n).any() else n)
 
 
 def _pheweb(table: pd.DataFrame) -> dict[str, Any]:
     return {
-        "chrom": _texts(table, "chromosome"),
-        "pos": table["base_pair_location"].to_numpy(),
-        "ref": _texts(table, "other_allele"),
-        "alt": _texts(table, "effect_allele"),
+        "chrom": table["chromosome"],
+        "pos": _whole(table, "base_pair_location"),
+        "ref": table["other_allele"],
+        "alt": table["effect_allele"],
         "pval": _p_values(table),
         "beta": _numbers(table, "beta"),
         "sebeta": _numbers(table, "standard_error"),
         "af": _numbers(table, "effect_allele_frequency"),
-        "num_samples": _whole(table),
+        "num_samples": _whole(table, "n"),
     }
 
 
@@ -135,11 +133,11 @@ def _ldsc(table: pd.DataFrame) -> dict[str, Any]:
 
 def _munged_columns(table: pd.DataFrame) -> dict[str, Any]:
     return {
-        "SNP": _texts(table, "variant_id"),
-        "A1": _texts(table, "effect_allele"),
-        "A2": _texts(table, "other_allele"),
-        "N": significant_digits(table["n"].to_numpy(dtype=np.float64), 9),
-        "Z": significant_digits(table["z"].to_numpy(dtype=np.float64)),
+        "SNP": table["variant_id"],
+        "A1": table["effect_allele"],
+        "A2": table["other_allele"],
+        "N": Numbers(table["n"].to_numpy(dtype=np.float64), 9),
+        "Z": _numbers(table, "z"),
     }
 
 
@@ -147,21 +145,21 @@ def _regenie(table: pd.DataFrame) -> dict[str, Any]:
     size = len(table)
     columns: dict[str, Any] = {
         "CHROM": _plink_chromosome(table),
-        "GENPOS": table["base_pair_location"].to_numpy(),
-        "ID": _texts(table, "variant_id"),
-        "ALLELE0": _texts(table, "other_allele"),
-        "ALLELE1": _texts(table, "effect_allele"),
+        "GENPOS": _whole(table, "base_pair_location"),
+        "ID": table["variant_id"],
+        "ALLELE0": table["other_allele"],
+        "ALLELE1": table["effect_allele"],
         "A1FREQ": _numbers(table, "effect_allele_frequency"),
     }
     if "info" in table.columns:
         columns["INFO"] = _numbers(table, "info")
     return columns | {
-        "N": _whole(table),
+        "N": _whole(table, "n"),
         "TEST": np.full(size, "ADD", dtype=object),
         "BETA": _numbers(table, "beta"),
         "SE": _numbers(table, "standard_error"),
-        "CHISQ": significant_digits(chi_squares(table)),
-        "LOG10P": significant_digits(-natural_log_p(table) / np.log(10)),
+        "CHISQ": Numbers(chi_squares(table)),
+        "LOG10P": Numbers(neg_log_10_p(table)),
         "EXTRA": np.full(size, "NA", dtype=object),
     }
 
@@ -171,32 +169,34 @@ def _saige(table: pd.DataFrame) -> dict[str, Any]:
     precision = table["standard_error"].to_numpy(dtype=np.float64) ** -2
     frequency = table["effect_allele_frequency"].to_numpy(dtype=np.float64)
     return {
-        "CHR": _texts(table, "chromosome"),
-        "POS": table["base_pair_location"].to_numpy(),
-        "MarkerID": _texts(table, "variant_id"),
-        "Allele1": _texts(table, "other_allele"),
-        "Allele2": _texts(table, "effect_allele"),
-        "AC_Allele2": significant_digits(2 * frequency * table["n"].to_numpy(dtype=np.float64), 9),
-        "AF_Allele2": significant_digits(frequency),
+        "CHR": table["chromosome"],
+        "POS": _whole(table, "base_pair_location"),
+        "MarkerID": table["variant_id"],
+        "Allele1": table["other_allele"],
+        "Allele2": table["effect_allele"],
+        "AC_Allele2": Numbers(2 * frequency * table["n"].to_numpy(dtype=np.float64), 9),
+        "AF_Allele2": Numbers(frequency),
         "MissingRate": _missing_share(table),
-        "BETA": significant_digits(beta),
+        "BETA": Numbers(beta),
         "SE": _numbers(table, "standard_error"),
-        "Tstat": significant_digits(beta * precision),
-        "var": significant_digits(precision),
+        "Tstat": Numbers(beta * precision),
+        "var": Numbers(precision),
         "p.value": _p_values(table),
-        "N": _whole(table),
+        "N": _whole(table, "n"),
     }
 
 
 def _bolt(table: pd.DataFrame) -> dict[str, Any]:
     known = "centimorgans" in table.columns
     return {
-        "SNP": _texts(table, "variant_id"),
+        "SNP": table["variant_id"],
         "CHR": _plink_chromosome(table),
-        "BP": table["base_pair_location"].to_numpy(),
-        "GENPOS": _numbers(table, "centimorgans") / 100 if known else np.zeros(len(table)),
-        "ALLELE1": _texts(table, "effect_allele"),
-        "ALLELE0": _texts(table, "other_allele"),
+        "BP": _whole(table, "base_pair_location"),
+        "GENPOS": Numbers(
+            table["centimorgans"].to_numpy() / 100 if known else np.zeros(len(table))
+        ),
+        "ALLELE1": table["effect_allele"],
+        "ALLELE0": table["other_allele"],
         "A1FREQ": _numbers(table, "effect_allele_frequency"),
         "F_MISS": _missing_share(table),
         "BETA": _numbers(table, "beta"),

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from spinecast.errors import error
@@ -83,10 +84,11 @@ class GwasPlan:
         """Return the tasks: whole blocks of one chromosome each, in the order of the file."""
         block = self.settings.block or _block(len(self.people.samples))
         blocks_each = _part_blocks(block, len(self.people.names))
-        chromosomes = self.genotypes.variants["chromosome"].to_numpy()[self.variants]
+        chromosomes = self.genotypes.variants["chromosome"].iloc[self.variants]
+        codes, names = pd.factorize(chromosomes)
         tasks = []
-        for chromosome in dict.fromkeys(chromosomes):
-            own = self.variants[chromosomes == chromosome]
+        for code, chromosome in enumerate(names):
+            own = self.variants[codes == code]
             blocks = -(-own.size // block)
             parts = -(-blocks // blocks_each)
             bounds = [block * (blocks * part // parts) for part in range(parts)] + [own.size]

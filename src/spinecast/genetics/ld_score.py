@@ -22,6 +22,7 @@ import pandas as pd
 from scipy import special
 
 from spinecast.errors import error
+from spinecast.genetics.associations import MEDIAN_CHI_SQUARE
 from spinecast.genetics.block_jackknife import Estimate, FloatArray, Jackknifed
 from spinecast.genetics.ld_score_regression import (
     Design,
@@ -29,8 +30,6 @@ from spinecast.genetics.ld_score_regression import (
     Regression,
     chi_square_weights,
 )
-
-MEDIAN_CHI_SQUARE = float(special.chdtri(1, 0.5))
 
 
 @dataclass(frozen=True)

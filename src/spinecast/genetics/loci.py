@@ -13,11 +13,11 @@ from spinecast.errors import error
 from spinecast.genetics.alleles import match_alleles
 from spinecast.genetics.associations import (
     CHROMOSOME_RANK,
+    MEDIAN_CHI_SQUARE,
     chi_squares,
     genome_order,
     natural_log_p,
 )
-from spinecast.genetics.ld_score import MEDIAN_CHI_SQUARE
 from spinecast.genotypes.genotypes import Genotypes, Places
 
 GENOME_WIDE = 5e-8
@@ -65,18 +65,25 @@ def inflation(associations: pd.DataFrame) -> Inflation:
 
 
 def find_loci(
-    associations: pd.DataFrame, *, threshold: float = GENOME_WIDE, distance: int = 500_000
+    associations: pd.DataFrame,
+    *,
+    threshold: float = GENOME_WIDE,
+    distance: int = 500_000,
+    within: str | None = None,
 ) -> pd.DataFrame:
     """Join significant variants of one neighbourhood into loci.
 
     Parameters
     ----------
     associations
-        The table of one trait.
+        The table of one trait, or of several.
     threshold
         Variants with p below it are significant.
     distance
         Significant variants at most this many base pairs apart belong to one locus.
+    within
+        Column that names the trait, where there are several: each has loci of its own, in the
+        order in which the table names them.
 
     Returns
     -------
@@ -86,9 +93,15 @@ def find_loci(
         the one with the lowest p.
     """
     hits = _hits(associations, threshold)
-    new_chromosome = hits["chromosome"].ne(hits["chromosome"].shift()).to_numpy(dtype=np.bool_)
-    far = hits["base_pair_location"].diff().gt(distance).to_numpy(dtype=np.bool_)
-    return _leads(hits, np.cumsum(new_chromosome | far))
+    if within is not None:
+        place = {name: k for k, name in enumerate(associations[within].unique())}
+        traits = hits[within].map(place).to_numpy(dtype=np.int64)
+        hits = hits.iloc[np.argsort(traits, kind="stable")].reset_index(drop=True)
+    apart = np.diff(hits["base_pair_location"].to_numpy()) > distance
+    for name in ("chromosome", *((within,) if within is not None else ())):
+        column = hits[name].to_numpy(dtype=object)
+        apart |= column[1:] != column[:-1]
+    return _leads(hits, np.cumsum(np.append(True, apart)))
 
 
 def lead_variants(
@@ -144,13 +157,14 @@ def _leads(hits: pd.DataFrame, group: NDArray[np.int64]) -> pd.DataFrame:
         ]
     order = np.lexsort([natural_log_p(hits), group])
     first = order[np.diff(group[order], prepend=-1) != 0]
-    spans = hits.groupby(group)["base_pair_location"].agg(["min", "max", "size"])
+    # hits are in genome order: a group is one run of rows, from its first place to its last
+    bounds = np.flatnonzero(np.diff(group, prepend=-1, append=group[-1] + 1))
+    location = hits["base_pair_location"].to_numpy()
     leads = hits.iloc[first].reset_index(drop=True)
     rest = leads.columns.drop("chromosome")
     spanned = leads.assign(
-        start=spans["min"].to_numpy(), end=spans["max"].to_numpy(),
-        significant=spans["size"].to_numpy(),
-    )  # fmt: skip
+        start=location[bounds[:-1]], end=location[bounds[1:] - 1], significant=np.diff(bounds)
+    )
     return spanned[["chromosome", "start", "end", "significant", *rest]]
 
 

@@ -21,15 +21,17 @@ from spinecast.errors import error
 from spinecast.files import write_text
 from spinecast.genetics.associations import (
     UNPLACED,
+    checked_associations,
     chromosome_name,
-    genome_order,
-    natural_log_p,
+    in_genome_order,
+    neg_log_10_p,
     validate_associations,
 )
 from spinecast.genetics.delimited_statistics import (
-    p_value_text,
+    Numbers,
+    PValues,
     read_text_columns,
-    significant_digits,
+    whole_numbers,
     write_columns,
 )
 from spinecast.genotypes.variant_tables import canonical_build
@@ -144,11 +146,10 @@ def write_gwas_ssf(path: Path, associations: pd.DataFrame, provenance: Provenanc
         SC-510 for an unknown build, SC-550 for impossible values.
     """
     build = known_build(provenance.build, where=path.name)
-    table = validate_associations(associations)
+    table = checked_associations(associations)
     tested = table["beta"].notna() & table["standard_error"].notna()
     tested &= table["chromosome"] != UNPLACED
-    table = table[tested & ~np.isnan(natural_log_p(table))]
-    table = table.iloc[genome_order(table)]
+    table = in_genome_order(table, tested & ~np.isnan(neg_log_10_p(table)))
     write_columns(path, _columns(table, provenance.reference_allele), separator="\t")
     beside = metadata_path(path)
     write_text(beside, _metadata(path, table, provenance, build=build))
@@ -167,41 +168,41 @@ def _stem(path: Path) -> str:
 def _columns(table: pd.DataFrame, reference_allele: str | None) -> dict[str, Any]:
     chromosome = table["chromosome"].map(_WRITTEN_CODES)
     columns: dict[str, Any] = {
-        "chromosome": chromosome.to_numpy(),
-        "base_pair_location": table["base_pair_location"].to_numpy(),
+        "chromosome": whole_numbers(chromosome),
+        "base_pair_location": whole_numbers(table["base_pair_location"]),
         "effect_allele": _upper(table["effect_allele"]),
         "other_allele": _upper(table["other_allele"]),
     }
     for name in ("beta", "standard_error", "effect_allele_frequency"):
-        columns[name] = significant_digits(table[name].to_numpy(dtype=np.float64))
-    columns["p_value"] = p_value_text(-natural_log_p(table) / np.log(10))
+        columns[name] = Numbers(table[name].to_numpy(dtype=np.float64))
+    columns["p_value"] = PValues(neg_log_10_p(table))
     ids = table["variant_id"]
     if reference_allele in {"OA", "EA"}:
         first, second = columns["other_allele"], columns["effect_allele"]
         if reference_allele == "EA":
             first, second = second, first
         places = chromosome.astype(str) + "_" + table["base_pair_location"].astype(str)
-        columns["variant_id"] = (places + "_" + first + "_" + second).to_numpy(dtype=object)
-    columns["rsid"] = ids.where(_are_rs_numbers(ids)).to_numpy(dtype=object)
+        columns["variant_id"] = places + "_" + first.astype(object) + "_" + second.astype(object)
+    columns["rsid"] = ids.where(_are_rs_numbers(ids))
     if reference_allele in {"OA", "EA"}:
         columns["ref_allele"] = np.full(len(table), reference_allele, dtype=object)
     if "info" in table.columns:
-        columns["info"] = significant_digits(table["info"].to_numpy(dtype=np.float64))
-    columns["n"] = table["n"].round().astype("Int64")
-    columns["study_variant_id"] = ids.to_numpy(dtype=object)
+        columns["info"] = Numbers(table["info"].to_numpy(dtype=np.float64))
+    columns["n"] = whole_numbers(table["n"])
+    columns["study_variant_id"] = ids
     return columns
 
 
-def _upper(alleles: pd.Series) -> np.ndarray:
+def _upper(alleles: pd.Series) -> pd.Series:
     """Return alleles in capitals; a few texts stand for millions of rows."""
-    return alleles.map({name: name.upper() for name in alleles.unique()}).to_numpy(dtype=object)
+    return alleles.map({name: name.upper() for name in alleles.unique()})
 
 
 def _are_rs_numbers(ids: pd.Series) -> np.ndarray:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    names = pa.array(ids.to_numpy(dtype=object), pa.string())
+    names = pa.array(ids, pa.string())
     found: np.ndarray = pc.match_substring_regex(names, _RS).to_numpy(zero_copy_only=False)
     return found
 

@@ -15,7 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinecast.errors import error
+from spinecast.genotypes.compiling import start_numba
 from spinecast.genotypes.genotypes import Dosages, PackedCalls, Places
+
+start_numba()
 
 Counts = NDArray[np.int64]
 Floats = NDArray[np.float64]

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 
 from spinecast.errors import error
-from spinecast.genotypes.bed import open_bed
-from spinecast.genotypes.bgen import open_bgen
 from spinecast.genotypes.genotypes import FileStamp, Genotypes
-from spinecast.genotypes.joining import JoinedGenotypes
-from spinecast.genotypes.pgen import open_pgen
 from spinecast.genotypes.variant_tables import canonical_build
-from spinecast.genotypes.vcf import open_vcf
 
 Opener = Callable[..., Genotypes]
-_OPENERS: dict[str, Opener] = {
-    ".bed": open_bed,
-    ".pgen": open_pgen,
-    ".bgen": open_bgen,
-    ".vcf": open_vcf,
-    ".vcf.gz": open_vcf,
-    ".bcf": open_vcf,
+# Suffix to the module that reads such files by its function open_MODULE, loaded when needed.
+_FORMATS = {
+    ".bed": "bed",
+    ".pgen": "pgen",
+    ".bgen": "bgen",
+    ".vcf": "vcf",
+    ".vcf.gz": "vcf",
+    ".bcf": "vcf",
 }
 
 
@@ -49,7 +46,11 @@ def open_genotypes(*paths: Path, build: str | None = None) -> Genotypes:
         raise error("SC-503", expected="at least one genotype file", got="none")
     named = canonical_build(build)
     parts = [_opener(Path(path))(Path(path), build=named) for path in paths]
-    return parts[0] if len(parts) == 1 else JoinedGenotypes(parts, build=named)
+    if len(parts) == 1:
+        return parts[0]
+    from spinecast.genotypes.joining import JoinedGenotypes
+
+    return JoinedGenotypes(parts, build=named)
 
 
 @lru_cache(maxsize=4)
@@ -72,12 +73,14 @@ def reopened(
 
 
 def _opener(path: Path) -> Opener:
-    for suffix, opener in _OPENERS.items():
+    for suffix, name in _FORMATS.items():
         if path.name.lower().endswith(suffix):
+            home = import_module(f"spinecast.genotypes.{name}")
+            opener: Opener = getattr(home, f"open_{name}")
             return opener
     raise error(
         "SC-501",
-        expected=f"a file ending in {', '.join(_OPENERS)}",
+        expected=f"a file ending in {', '.join(_FORMATS)}",
         got=repr(path.name[-40:]),
         where=str(path),
     )

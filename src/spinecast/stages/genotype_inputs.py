@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,7 +16,9 @@ from spinecast.errors import error
 from spinecast.files import write_text
 from spinecast.genotypes import Genotypes, open_genotypes
 from spinecast.genotypes.genotypes import Places
-from spinecast.run.study import Listener
+
+if TYPE_CHECKING:
+    from spinecast.run.study import Listener
 
 SIMULATED_IDS = "sim:"
 """What ids of simulated variants begin with."""
@@ -65,12 +68,15 @@ class GenotypeChoice:
         Genome build of the positions, or None.
     keep, extract
         Lists of people and of variants, see :func:`read_list`; None for all.
+    cluster
+        Where blocks are worked on, see :mod:`spinecast.cluster`; not all commands ask.
     """
 
     paths: tuple[Path, ...]
     build: str | None = None
     keep: Path | None = None
     extract: Path | None = None
+    cluster: str | None = None
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from spinecast.files import write_json, write_table
 from spinecast.genetics.gwas import GwasResult, run_gwas
-from spinecast.genetics.whole_genome import WholeGenomeFit
 from spinecast.stages.genotype_inputs import Teller, gibibytes, is_simulated
 from spinecast.stages.gwas_inputs import GwasInputs, GwasRequest, read_inputs
-from spinecast.stages.gwas_model import fit_or_reload
 from spinecast.stages.gwas_results import (
     Findings,
     describe_scan,
@@ -20,6 +19,9 @@ from spinecast.stages.gwas_results import (
     require_formats,
     tables_memory,
 )
+
+if TYPE_CHECKING:
+    from spinecast.genetics.whole_genome import WholeGenomeFit
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,8 @@ def scan_genome(request: GwasRequest, folder: Path, *, teller: Teller) -> GwasSu
     simulated = is_simulated(inputs.chosen.genotypes)
     fit = None
     if inputs.settings.method == "mixed":
+        from spinecast.stages.gwas_model import fit_or_reload
+
         fit = fit_or_reload(request, inputs, folder, teller=teller)
     result = _scan(request, inputs, folder, teller=teller, fit=fit)
     with teller.step("estimates", "traits") as progress:
@@ -111,6 +115,8 @@ def scan_genome(request: GwasRequest, folder: Path, *, teller: Teller) -> GwasSu
 
 def _write_peers(request: GwasRequest, inputs: GwasInputs, folder: Path) -> None:
     """Write traits and covariates of the analysed people as other tools take them."""
+    if not request.peers:
+        return
     from spinecast.genetics.peer_files import write_peer_files
 
     samples = inputs.chosen.genotypes.samples.iloc[inputs.people.samples]

@@ -8,10 +8,11 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -20,11 +21,12 @@ from spinecast.cluster import Progress, map_blocks
 from spinecast.errors import GeneticsError, error
 from spinecast.files import read_json, write_json
 from spinecast.genetics.associations import chromosome_name
-from spinecast.genetics.block_jackknife import Estimate
 from spinecast.genetics.gwas import GwasResult
 from spinecast.genetics.loci import GENOME_WIDE, find_loci, inflation, overlap_with_known
-from spinecast.genetics.whole_genome import WholeGenomeFit
 from spinecast.stages.gwas_inputs import GwasInputs, GwasRequest
+
+if TYPE_CHECKING:
+    from spinecast.genetics.whole_genome import WholeGenomeFit
 
 FEW_TRAITS = 10
 """Up to so many traits text tables and pictures are made without being asked for."""
@@ -32,7 +34,7 @@ FEW_TRAITS = 10
 # Rows of tables held in memory at a time, and about what one takes there.
 _ROWS_AT_A_TIME = 2_000_000
 _BYTES_A_ROW = 500
-_STATISTICS = ("p_value", "neg_log_10_p_value")
+_REPETITIVE = ["chromosome", "effect_allele", "other_allele"]
 _LINE = -np.log10(GENOME_WIDE)
 _KNOWN_COLUMNS = ("chromosome", "base_pair_location", "variant_id")
 
@@ -63,7 +65,6 @@ class _Description:
     path: Path = field(repr=False)
     people: int
     scores: Any = field(repr=False, default=None)
-    known: pd.DataFrame | None = field(repr=False, default=None)
 
 
 def describe_scan(
@@ -91,16 +92,14 @@ def describe_scan(
     known = None if request.known is None else read_known_loci(request.known)
     people = dict(zip(result.summary["trait"], result.summary["people"], strict=True))
     jobs = [
-        _Description(trait, path, int(people[trait]), scores, known)
+        _Description(trait, path, int(people[trait]), scores)
         for trait, path in result.files.items()
     ]
     found = map_blocks(_describe, jobs, label="estimates", progress=progress)
     rows = [row for estimates, _, _ in found for row in estimates]
     if fit is not None:
         rows += _model_rows(fit, people)
-    # a trait without hits has no table; one such table makes the columns where nobody has any
-    tables = [table for _, table, _ in found if table is not None] or [_loci(jobs[0])]
-    loci = pd.concat(tables, ignore_index=True)
+    loci = _loci([hits for _, hits, _ in found], list(result.files), known)
     missing = [entry for _, _, entries in found for entry in entries]
     columns = ["analysis", "term", "estimate", "ci_low", "ci_high", "p_value", "n"]
     return Findings(
@@ -112,9 +111,15 @@ def describe_scan(
 
 def _describe(
     job: _Description,
-) -> tuple[list[dict[str, Any]], pd.DataFrame | None, list[dict[str, str]]]:
-    with pq.ParquetFile(job.path) as opened:
-        statistics = opened.read(columns=list(_STATISTICS), use_threads=False).to_pandas()
+) -> tuple[list[dict[str, Any]], pa.Table, list[dict[str, str]]]:
+    with pq.ParquetFile(job.path, read_dictionary=_REPETITIVE) as opened:
+        strength = opened.read(columns=["neg_log_10_p_value"], use_threads=False)
+        significant = pc.greater(strength["neg_log_10_p_value"], _LINE)
+        if pc.any(significant).as_py():
+            hits = opened.read(use_threads=False).filter(significant)
+        else:
+            hits = opened.schema_arrow.empty_table()
+    statistics = strength.to_pandas()
     rows: list[dict[str, Any]] = []
     missing: list[dict[str, str]] = []
     try:
@@ -123,31 +128,31 @@ def _describe(
         missing.append({"analysis": f"gwas/{job.trait}", "why": cause.message})
     else:
         rows = [
-            _row(f"gwas/{job.trait}", term, Estimate(value, np.nan), n=job.people)
+            _row(f"gwas/{job.trait}", term, value, n=job.people)
             for term, value in (
                 ("lambda_gc", inflated.lambda_gc),
                 ("mean_chi_square", inflated.mean_chi_square),
             )
         ]
-    strongest = statistics["neg_log_10_p_value"].max()
-    loci = _loci(job) if strongest > _LINE else None
     if job.scores is not None:
         try:
             rows += _ld_score_rows(job)
         except GeneticsError as cause:
             missing.append({"analysis": f"ld_score/{job.trait}", "why": cause.message})
-    return rows, loci, missing
+    return rows, hits, missing
 
 
-def _loci(job: _Description) -> pd.DataFrame:
-    """Return the trait's loci; only hits leave Arrow's columns."""
-    with pq.ParquetFile(job.path) as opened:
-        table = opened.read(use_threads=False)
-    loci = find_loci(table.filter(pc.greater(table["neg_log_10_p_value"], _LINE)).to_pandas())
-    if job.known is not None:
-        loci = overlap_with_known(loci, job.known)
-    loci.insert(0, "trait", job.trait)
-    return loci
+def _loci(
+    hits: Sequence[pa.Table], traits: Sequence[str], known: pd.DataFrame | None
+) -> pd.DataFrame:
+    """Return the loci of all traits at once: for each of many alone it would take longer."""
+    kinds = dict.fromkeys(_REPETITIVE, object)
+    table = pa.concat_tables(hits).to_pandas().astype(kinds)
+    trait = np.repeat(np.array(traits, dtype=object), [len(part) for part in hits])
+    loci = find_loci(table.assign(trait=trait), within="trait")
+    if known is not None:
+        loci = overlap_with_known(loci, known)
+    return loci[["trait", *loci.columns.drop("trait")]]
 
 
 def _ld_score_rows(job: _Description) -> list[dict[str, Any]]:
@@ -161,22 +166,29 @@ def _ld_score_rows(job: _Description) -> list[dict[str, Any]]:
 
 
 def _model_rows(fit: WholeGenomeFit, people: dict[str, int]) -> list[dict[str, Any]]:
+    from spinecast.genetics.block_jackknife import Estimate
+
     rows = []
     for place, (trait, n) in enumerate(people.items()):
         name = f"whole_genome/{trait}"
         if fit.way == "ridge":
-            predicted = Estimate(float(fit.predicted[place]), np.nan)
-            rows.append(_row(name, "variance_predicted", predicted, n=n))
+            rows.append(_row(name, "variance_predicted", float(fit.predicted[place]), n=n))
         else:
             share = Estimate(float(fit.h2[place]), float(fit.h2_error[place]))
-            rows.append(_row(name, "h2", share, n=n))
+            rows.append(_row(name, "h2", share.estimate, n=n, limits=share.ci))
     return rows
 
 
-def _row(analysis: str, term: str, value: Estimate, *, n: int) -> dict[str, Any]:
-    low, high = value.ci
-    return {"analysis": analysis, "term": term, "estimate": value.estimate, "ci_low": low,
-            "ci_high": high, "p_value": np.nan, "n": n}  # fmt: skip
+def _row(
+    analysis: str,
+    term: str,
+    value: float,
+    *,
+    n: int,
+    limits: tuple[float, float] = (np.nan, np.nan),
+) -> dict[str, Any]:
+    return {"analysis": analysis, "term": term, "estimate": value, "ci_low": limits[0],
+            "ci_high": limits[1], "p_value": np.nan, "n": n}  # fmt: skip
 
 
 def read_known_loci(path: Path) -> pd.DataFrame:
@@ -297,21 +309,26 @@ def _about(
 
 
 def _export(job: _Export) -> None:
-    from spinecast.genetics.export_formats import FORMATS, export_associations
     from spinecast.genetics.summary_statistics import Provenance, write_gwas_ssf
 
-    table = pd.read_parquet(job.source)
+    texts = {pa.string(): pd.ArrowDtype(pa.string())}
+    with pq.ParquetFile(job.source, read_dictionary=_REPETITIVE) as opened:
+        table = opened.read().to_pandas(types_mapper=texts.get)
     for layout in job.formats:
         if layout == "ssf":
             target = job.stem.with_name(f"{job.stem.name}.tsv.gz")
             write_gwas_ssf(target, table, Provenance(**job.provenance))
         else:
+            from spinecast.genetics.export_formats import FORMATS, export_associations
+
             suffix = FORMATS[layout].suffix
             export_associations(job.stem.with_name(job.stem.name + suffix), table, layout=layout)
 
 
 def require_formats(formats: Sequence[str]) -> None:
     """Raise SC-558 for a layout that is not known, before anything is run."""
+    if not formats:
+        return
     from spinecast.genetics.export_formats import FORMATS
 
     for name in formats:
