@@ -339,6 +339,16 @@ def test_every_fault_has_its_code_and_leaves_no_results(study, tmp_path):
         assert not list((tmp_path / "x").glob("*.parquet")), name
 
 
+@pytest.mark.long
+@pytest.mark.filterwarnings("ignore")
+def test_where_blocks_are_worked_on_changes_no_list(study, tutorial, tmp_path):
+    spinecast("genotypes", "qc", "--genotypes", study / "genomes.bed", "--build", "GRCh38",
+              "--cluster", "processes:2", "--out", tmp_path / "qc")  # fmt: skip
+    for name in ("samples.txt", "variants.txt", "flow.csv", "samples.csv"):
+        there = (tutorial[0] / "qc" / name).read_bytes()
+        assert (tmp_path / "qc" / name).read_bytes() == there
+
+
 def test_people_named_for_leaving_out_are_counted_under_the_lists_name(study, tmp_path):
     odd = tmp_path / "withdrawn.txt"
     odd.write_text("#FID\tIID\nP00003\tP00003\nP00004\tP00004\n")

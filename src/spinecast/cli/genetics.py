@@ -48,11 +48,16 @@ def telling() -> Iterator[Teller]:
 
 
 def _choice(
-    genotypes: list[Path], build: str | None, keep: Path | None, *, extract: Path | None
+    genotypes: list[Path],
+    build: str | None,
+    keep: Path | None,
+    *,
+    extract: Path | None = None,
+    cluster: str | None = None,
 ) -> GenotypeChoice:
     from spinecast.stages.genotype_inputs import GenotypeChoice
 
-    return GenotypeChoice(tuple(genotypes), build, keep, extract)
+    return GenotypeChoice(tuple(genotypes), build, keep, extract, cluster)
 
 
 @app.command(rich_help_panel=PANEL)
@@ -116,9 +121,11 @@ def qc(
     sample_missing: options.MostMissingOfPerson = 0.05,
     heterozygosity: options.Deviations = 5.0,
     leave_out: options.LeaveOut = None,
+    *,
     build: options.Build = None,
     keep: options.Keep = None,
     extract: options.Extract = None,
+    cluster: options.Cluster = None,
 ) -> None:
     """Choose people and variants fit for analysis; each exclusion is counted.
 
@@ -127,7 +134,7 @@ def qc(
     from spinecast.stages.genotype_people import QualityLimits, check_quality
 
     limits = QualityLimits(maf, hwe, missing, info, sample_missing, heterozygosity)
-    choice = _choice(genotypes, build, keep, extract=extract)
+    choice = _choice(genotypes, build, keep, extract=extract, cluster=cluster)
     with telling() as teller:
         say(check_quality(choice, out, limits, leave_out=leave_out or (), teller=teller))
 
@@ -143,6 +150,7 @@ def prune(
     build: options.Build = None,
     keep: options.Keep = None,
     extract: options.Extract = None,
+    cluster: options.Cluster = None,
 ) -> None:
     """Keep variants not in linkage: prune.in and prune.out as of PLINK's --indep-pairwise.
 
@@ -151,7 +159,7 @@ def prune(
     """
     from spinecast.stages.genotype_commands import Limits, prune_variants
 
-    choice = _choice(genotypes, build, keep, extract=extract)
+    choice = _choice(genotypes, build, keep, extract=extract, cluster=cluster)
     with telling() as teller:
         say(prune_variants(choice, out, Limits(window, step, r2, maf), teller=teller))
 
@@ -175,7 +183,7 @@ def clump(
     """
     from spinecast.stages.genotype_commands import clump_associations
 
-    choice = _choice(genotypes, build, keep, extract=None)
+    choice = _choice(genotypes, build, keep)
     with telling() as teller:
         say(clump_associations(sumstats, choice, out, p1=p1, p2=p2, r2=r2, kb=kb, teller=teller))
 
@@ -236,6 +244,7 @@ def linkage_scores(
     build: options.Build = None,
     keep: options.Keep = None,
     extract: options.Extract = None,
+    cluster: options.Cluster = None,
 ) -> None:
     """Compute LD scores, in the files that LD score regression takes.
 
@@ -244,7 +253,7 @@ def linkage_scores(
     """
     from spinecast.stages.genotype_commands import score_linkage
 
-    choice = _choice(genotypes, build, keep, extract=extract)
+    choice = _choice(genotypes, build, keep, extract=extract, cluster=cluster)
     with telling() as teller:
         say(score_linkage(choice, out, window=window, name=name, teller=teller))
 
@@ -293,7 +302,7 @@ def loci(
     """
     from spinecast.stages.loci_command import LociRequest, gather_loci
 
-    choice = _choice(genotypes, build, keep, extract=None) if genotypes else None
+    choice = _choice(genotypes, build, keep) if genotypes else None
     request = LociRequest(
         tuple(sumstats), build, p_value=p, block=block, most=most, choice=choice, r2=r2,
         known=known, replications=tuple(replication or ()),

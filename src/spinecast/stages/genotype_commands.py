@@ -81,6 +81,7 @@ def prune_variants(choice: GenotypeChoice, folder: Path, limits: Limits, *, tell
             unit=unit,
             variants=offered,
             samples=chosen.samples,
+            cluster=choice.cluster,
             progress=progress,
         )
     write_variants(folder / "prune.in", chosen.genotypes, found.kept)
@@ -241,6 +242,7 @@ def score_linkage(
             unit=unit,
             variants=chosen.variants,
             samples=chosen.samples,
+            cluster=choice.cluster,
             progress=progress,
         )
     write_ld_scores(folder, reference_scores(scores), name=name)

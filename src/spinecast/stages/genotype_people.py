@@ -95,11 +95,11 @@ def check_quality(
     teller.say(chosen.sentence(4 * _BLOCK * len(chosen.people) + 64 * len(chosen.places)))
     with teller.step("variants, 1st", "blocks") as progress:
         before = variant_summary(genotypes, variants=chosen.variants, samples=chosen.samples,
-                                 progress=progress)  # fmt: skip
+                                 cluster=choice.cluster, progress=progress)  # fmt: skip
     called = select_variants(before, maf=0.0, hwe=0.0, missing=limits.missing, info=0.0)
     with teller.step("people", "blocks") as progress:
         samples = sample_summary(genotypes, variants=called.places, samples=chosen.samples,
-                                 progress=progress)  # fmt: skip
+                                 cluster=choice.cluster, progress=progress)  # fmt: skip
     people = select_people(
         samples,
         missing=limits.sample_missing,
@@ -108,7 +108,7 @@ def check_quality(
     )
     with teller.step("variants, 2nd", "blocks") as progress:
         after = variant_summary(genotypes, variants=chosen.variants, samples=people.places,
-                                progress=progress)  # fmt: skip
+                                cluster=choice.cluster, progress=progress)  # fmt: skip
     variants = select_variants(after, maf=limits.maf, hwe=limits.hwe, missing=limits.missing,
                                info=limits.info)  # fmt: skip
     _write_selections(folder, genotypes, (samples, people), variants=(after, variants))
