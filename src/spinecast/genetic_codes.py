@@ -268,4 +268,9 @@ GENETIC_CODES: dict[str, tuple[str, str, str]] = {
         "one method was to be chosen for all.",
         "Scan them apart with --trait, or name --method linear or mixed to test all alike.",
     ),
+    "SC-573": (
+        "unreadable table of places",
+        "Known loci and genes come as tables with names of columns first, tab or comma between.",
+        "Add or rename the named columns; positions are whole numbers of base pairs.",
+    ),
 }

@@ -217,14 +217,21 @@ def test_a_locus_is_drawn_with_its_linkage_and_known_ones_are_marked(study, stro
     known = tmp_path / "known.csv"
     known.write_text("chromosome,base_pair_location,variant_id\n"
                      f"chr{lead['chromosome']},{lead['base_pair_location']},rs1\n")  # fmt: skip
+    genes = tmp_path / "genes.tsv"
+    start = lead["base_pair_location"] - 2000
+    genes.write_text("chromosome\tstart\tend\tname\n"
+                     f"{lead['chromosome']}\t{start}\t{start + 9000}\tWNT16\n"
+                     f"23\t{start}\t{start + 9000}\tXIST\n")  # fmt: skip
     spinecast("gwas", "--genotypes", study / "genomes.bed", "--traits", traits, "--trait", "strong",
-              "--build", "GRCh38", "--known", known, "--format", "regenie", "--files-for", "bolt",
-              "--out", tmp_path / "out")  # fmt: skip
+              "--build", "GRCh38", "--known", known, "--genes", genes, "--format",
+              "regenie", "--files-for", "bolt", "--out", tmp_path / "out")  # fmt: skip
     loci = pd.read_csv(tmp_path / "out/loci.csv")
     strongest = loci.loc[loci["neg_log_10_p_value"].idxmax()]
     assert strongest["variant_id"] == lead["variant_id"]
     assert strongest["known"]
-    assert (tmp_path / "out/strong.region.svg").is_file()
+    region = (tmp_path / "out/strong.region.svg").read_text()
+    assert "WNT16" in region
+    assert "XIST" not in region
     assert (tmp_path / "out/strong.regenie").read_text().startswith("CHROM GENPOS ID")
     assert (tmp_path / "out/bolt/traits.txt").read_text().startswith("FID IID strong\nP00000 P")
 
@@ -313,6 +320,8 @@ def faulty(study: Path, tmp_path: Path) -> dict[str, tuple[list[object], str]]:
         "no list": ([*good, "--keep", tmp_path / "none.txt"], "SC-570"),
         "strangers": ([*good, "--keep", strangers], "SC-571"),
         "format": ([*good, "--format", "excel"], "SC-558"),
+        "known": ([*good, "--known", table], "SC-573"),
+        "genes": ([*good, "--genes", tmp_path / "none.tsv"], "SC-573"),
         "window": ([*linkage, "--window", "wide"], "SC-706"),
         "step": ([*linkage, "--window", "100kb", "--step", "5"], "SC-525"),
         "no bed": (["genotypes", "kinship", "--genotypes", tmp_path / "no.bed",

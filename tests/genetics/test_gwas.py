@@ -132,11 +132,11 @@ def test_people_are_joined_by_id_and_everybody_else_is_counted(study, tmp_path):
     )  # fmt: skip
     flow = result.flow
     assert flow["genotyped"] == 240
-    assert flow["left out before"] == 2
+    assert flow["not in the list of people"] == 2
     assert flow["a covariate missing"] == 1
     assert flow["in the table of traits without genotypes"] == 1
-    gone = ("left out before", "not in the table of traits", "not in the table of covariates",
-            "a covariate missing", "analysed")  # fmt: skip
+    gone = ("not in the list of people", "not in the table of traits",
+            "not in the table of covariates", "a covariate missing", "analysed")  # fmt: skip
     assert sum(flow[label] for label in gone) == 240
     kept = study.genotypes.samples["sample_id"].isin(traits.index).to_numpy()
     kept &= study.genotypes.samples["sample_id"].isin(covariates.dropna().index).to_numpy()

@@ -85,6 +85,9 @@ AddedScores = Annotated[
 Known = Annotated[
     Path | None, typer.Option(help="Known loci: chromosome, base_pair_location, variant_id.")
 ]
+Genes = Annotated[
+    Path | None, typer.Option(help="Genes to draw beneath a locus: chromosome, start, end, name.")
+]
 Formats = Annotated[
     list[str] | None,
     typer.Option("--format", help="Also write pheweb, ldsc, regenie, saige or bolt; repeat."),

@@ -79,6 +79,7 @@ def gwas(
     normalise: options.Normalise = False,
     ld_scores: options.AddedScores = None,
     known: options.Known = None,
+    genes: options.Genes = None,
     formats: options.Formats = None,
     files_for: options.Peers = None,
     tables: options.Tables = None,
@@ -102,8 +103,8 @@ def gwas(
         covariate_names=tuple(covariate or ()),
         method=method.value, way=step1.value, missing=missing.value,
         model_variants=step1_variants, normalise=normalise, ld_scores=ld_scores, known=known,
-        formats=tuple(formats or ()), peers=tuple(files_for or ()),
-        tables=tables, pictures=pictures, cluster=cluster, seed=seed,
+        genes=genes, formats=tuple(formats or ()), peers=tuple(files_for or ()), tables=tables,
+        pictures=pictures, cluster=cluster, seed=seed,
     )  # fmt: skip
     with telling() as teller:
         found = scan_genome(request, out, teller=teller)

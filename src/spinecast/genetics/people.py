@@ -77,7 +77,7 @@ def align_people(
         kept = listed & ids.isin(complete).to_numpy()
     flow = {
         "genotyped": len(ids),
-        "left out before": int((~considered).sum()),
+        "not in the list of people": int((~considered).sum()),
         "not in the table of traits": int((considered & ~with_trait).sum()),
         "not in the table of covariates": int((with_trait & ~listed).sum()),
         "a covariate missing": int((listed & ~kept).sum()),

@@ -10,11 +10,10 @@ import pandas as pd
 from spinecast.errors import error
 from spinecast.files import write_table
 from spinecast.genetics.comparison import compare_scans
-from spinecast.genetics.ld_score_tables import read_ld_scores
 from spinecast.genetics.summary_statistics import read_summary_statistics
 from spinecast.stages.association_tables import are_simulated, names_of, tables_in_memory
 from spinecast.stages.genotype_inputs import Teller, gibibytes
-from spinecast.stages.gwas_results import read_known_loci
+from spinecast.stages.references import read_references
 
 _COLUMNS = ["analysis", "term", "estimate", "ci_low", "ci_high", "p_value", "n"]
 
@@ -60,8 +59,8 @@ def compare_tables(
     RunError
         SC-706 where there are not two tables.
     GeneticsError
-        As :func:`~spinecast.genetics.comparison.compare_scans`; SC-510, SC-550, SC-554 and
-        SC-557 of reading.
+        As :func:`~spinecast.genetics.comparison.compare_scans`; SC-510, SC-550, SC-554,
+        SC-557 and SC-573 of reading.
     """
     if len(sumstats) != 2:
         raise error("SC-706", expected="two tables", got=str(len(sumstats)), where="--sumstats")
@@ -69,21 +68,20 @@ def compare_tables(
     teller.say(f"Comparison of {sumstats[0].name} and {sumstats[1].name}; about {size} of memory")
     with teller.step("read"):
         first, second = (read_summary_statistics(path, build=build) for path in sumstats)
-        listed = None if known is None else read_known_loci(known)
-        scores = None if ld_scores is None else read_ld_scores(ld_scores)
+        references = read_references(ld_scores, known)
     with teller.step("compare"):
-        found = compare_scans(first, second, known=listed, ld_scores=scores)
+        found = compare_scans(first, second, known=references.known, ld_scores=references.scores)
     names = names_of(sumstats)
     estimates = found.estimates.assign(analysis=f"compare/{names[0]} and {names[1]}")[_COLUMNS]
     write_table(folder / "estimates.csv", estimates)
     write_table(folder / "loci.csv", found.loci)
-    if listed is not None:
+    if known is not None:
         write_table(folder / "known.csv", found.known)
     with teller.step("page"):
         # drawing loads its library late: tables that cannot be compared cost nothing
         from spinecast.stages.comparison_page import ComparisonPage, write_comparison_page
 
         simulated = are_simulated(first.table)
-        of_known = None if listed is None else len(listed)
-        page = ComparisonPage((names[0], names[1]), (first, second), found, of_known, simulated)
+        listed = None if references.known is None else len(references.known)
+        page = ComparisonPage((names[0], names[1]), (first, second), found, listed, simulated)
         return ComparedScans(estimates, write_comparison_page(page, folder), simulated)

@@ -23,6 +23,8 @@ from spinecast.stages.gwas_results import (
 if TYPE_CHECKING:
     from spinecast.genetics.whole_genome import WholeGenomeFit
 
+from spinecast.stages.references import read_references
+
 
 @dataclass(frozen=True)
 class GwasSummary:
@@ -82,11 +84,13 @@ def scan_genome(request: GwasRequest, folder: Path, *, teller: Teller) -> GwasSu
     GeneticsError
         As :func:`~spinecast.stages.gwas_inputs.read_inputs`,
         :func:`~spinecast.genetics.gwas.run_gwas` and, for method ``mixed``,
-        :func:`~spinecast.genetics.whole_genome.whole_genome_model`; SC-558 an unknown format.
+        :func:`~spinecast.genetics.whole_genome.whole_genome_model`; SC-557 and SC-573
+        references, SC-558 an unknown format.
     """
     require_formats(request.formats)
     with teller.step("open"):
         inputs = read_inputs(request)
+        references = read_references(request.ld_scores, request.known, request.genes)
     write_json(folder / "flow.json", inputs.flow())
     _write_peers(request, inputs, folder)
     simulated = is_simulated(inputs.chosen.genotypes)
@@ -97,7 +101,7 @@ def scan_genome(request: GwasRequest, folder: Path, *, teller: Teller) -> GwasSu
         fit = fit_or_reload(request, inputs, folder, teller=teller)
     result = _scan(request, inputs, folder, teller=teller, fit=fit)
     with teller.step("estimates", "traits") as progress:
-        findings = describe_scan(request, result, fit=fit, progress=progress)
+        findings = describe_scan(result, references, fit=fit, progress=progress)
     write_table(folder / "estimates.csv", findings.estimates)
     write_table(folder / "loci.csv", findings.loci)
     flow = {**inputs.flow(), "traits": result.summary.to_dict("records")}
@@ -108,7 +112,7 @@ def scan_genome(request: GwasRequest, folder: Path, *, teller: Teller) -> GwasSu
         # drawing loads its library late: a scan that fails before costs nothing
         from spinecast.stages.gwas_page import ScanPage, write_scan_page
 
-        page = ScanPage(request, inputs, result, findings, simulated)
+        page = ScanPage(request, inputs, result, findings, simulated, references.genes)
         html = write_scan_page(page, folder, progress=progress)
     return GwasSummary(result, findings, inputs.settings.method, simulated, html)
 

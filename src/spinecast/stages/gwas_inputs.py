@@ -48,8 +48,8 @@ class GwasRequest:
         ``impute`` or ``exact``.
     normalise
         Put residuals of the traits on a normal scale by their ranks first.
-    ld_scores, known
-        Folder of LD scores; table of known loci. None for none.
+    ld_scores, known, genes
+        Folder of LD scores; tables of known loci and of genes. None for none.
     formats, peers
         Further layouts of other tools to write the associations in; tools whose files of
         traits and covariates are written, too.
@@ -72,6 +72,7 @@ class GwasRequest:
     normalise: bool = False
     ld_scores: Path | None = None
     known: Path | None = None
+    genes: Path | None = None
     formats: tuple[str, ...] = ()
     peers: tuple[str, ...] = ()
     tables: bool | None = None

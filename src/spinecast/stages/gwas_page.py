@@ -48,6 +48,8 @@ class ScanPage:
         The scan.
     simulated
         Stamp pictures and page.
+    genes
+        Drawn beneath regions, see :func:`~spinecast.stages.references.read_genes`; or None.
     """
 
     request: GwasRequest
@@ -55,6 +57,7 @@ class ScanPage:
     result: GwasResult
     findings: Findings
     simulated: bool
+    genes: pd.DataFrame | None = None
 
     @property
     def with_pictures(self) -> bool:
@@ -86,7 +89,7 @@ def write_scan_page(page: ScanPage, folder: Path, *, progress: Progress | None =
         # the library of drawing takes as long to load as a small scan takes to run
         from spinecast.stages.gwas_pictures import DrawnScan, draw_trait
 
-        scan = DrawnScan(page.inputs, page.findings, page.simulated)
+        scan = DrawnScan(page.inputs, page.findings, page.simulated, page.genes)
         total = len(page.result.files)
         for done, (trait, path) in enumerate(page.result.files.items(), start=1):
             sections.append(draw_trait(scan, trait, path, number=done))

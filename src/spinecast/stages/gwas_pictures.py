@@ -34,11 +34,14 @@ class DrawnScan:
         The scan.
     simulated
         Stamp the pictures.
+    genes
+        Drawn beneath regions; or None.
     """
 
     inputs: GwasInputs
     findings: Findings
     simulated: bool
+    genes: pd.DataFrame | None = None
 
 
 def draw_trait(scan: DrawnScan, trait: str, path: Path, *, number: int) -> Section:
@@ -111,5 +114,6 @@ def _region(scan: DrawnScan, table: pd.DataFrame, loci: pd.DataFrame, *, trait: 
         r2=r2,
         lead=which,
         lead_name=str(lead["variant_id"]),
+        genes=None if scan.genes is None else scan.genes[scan.genes["chromosome"] == chromosome],
     )
     return draw_region(region, title=trait, simulated=scan.simulated)

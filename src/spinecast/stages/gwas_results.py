@@ -20,10 +20,10 @@ from spinecast import __version__
 from spinecast.cluster import Progress, map_blocks
 from spinecast.errors import GeneticsError, error
 from spinecast.files import read_json, write_json
-from spinecast.genetics.associations import chromosome_name
 from spinecast.genetics.gwas import GwasResult
 from spinecast.genetics.loci import GENOME_WIDE, find_loci, inflation, overlap_with_known
 from spinecast.stages.gwas_inputs import GwasInputs, GwasRequest
+from spinecast.stages.references import References
 
 if TYPE_CHECKING:
     from spinecast.genetics.whole_genome import WholeGenomeFit
@@ -36,7 +36,6 @@ _ROWS_AT_A_TIME = 2_000_000
 _BYTES_A_ROW = 500
 _REPETITIVE = ["chromosome", "effect_allele", "other_allele"]
 _LINE = -np.log10(GENOME_WIDE)
-_KNOWN_COLUMNS = ("chromosome", "base_pair_location", "variant_id")
 
 
 @dataclass(frozen=True)
@@ -68,8 +67,8 @@ class _Description:
 
 
 def describe_scan(
-    request: GwasRequest,
     result: GwasResult,
+    references: References,
     *,
     fit: WholeGenomeFit | None,
     progress: Progress | None = None,
@@ -78,28 +77,17 @@ def describe_scan(
 
     LD score regression that cannot be done (too few variants with LD scores, say) is listed in
     ``missing``; all else is an error.
-
-    Raises
-    ------
-    GeneticsError
-        SC-554 and SC-557 of tables of known loci and LD scores.
     """
-    scores = None
-    if request.ld_scores is not None:
-        from spinecast.genetics.ld_score_tables import read_ld_scores
-
-        scores = read_ld_scores(request.ld_scores)
-    known = None if request.known is None else read_known_loci(request.known)
     people = dict(zip(result.summary["trait"], result.summary["people"], strict=True))
     jobs = [
-        _Description(trait, path, int(people[trait]), scores)
+        _Description(trait, path, int(people[trait]), references.scores)
         for trait, path in result.files.items()
     ]
     found = map_blocks(_describe, jobs, label="estimates", progress=progress)
     rows = [row for estimates, _, _ in found for row in estimates]
     if fit is not None:
         rows += _model_rows(fit, people)
-    loci = _loci([hits for _, hits, _ in found], list(result.files), known)
+    loci = _loci([hits for _, hits, _ in found], list(result.files), references.known)
     missing = [entry for _, _, entries in found for entry in entries]
     columns = ["analysis", "term", "estimate", "ci_low", "ci_high", "p_value", "n"]
     return Findings(
@@ -189,25 +177,6 @@ def _row(
 ) -> dict[str, Any]:
     return {"analysis": analysis, "term": term, "estimate": value, "ci_low": limits[0],
             "ci_high": limits[1], "p_value": np.nan, "n": n}  # fmt: skip
-
-
-def read_known_loci(path: Path) -> pd.DataFrame:
-    """Read known loci: ``chromosome``, ``base_pair_location``, ``variant_id``, tab or comma.
-
-    Raises
-    ------
-    GeneticsError
-        SC-554 where the file is no such table.
-    """
-    try:
-        table = pd.read_csv(path, sep=None, engine="python", dtype={"chromosome": str})
-        named = table[list(_KNOWN_COLUMNS)].dropna()
-        location = named["base_pair_location"].astype(np.int64)
-    except (OSError, KeyError, ValueError) as cause:
-        raise error("SC-554", expected=f"columns {', '.join(_KNOWN_COLUMNS)}", where=path.name,
-                    got=str(cause)[:200]) from None  # fmt: skip
-    names = chromosome_name(named["chromosome"])
-    return named.assign(chromosome=names, base_pair_location=location)
 
 
 @dataclass(frozen=True)

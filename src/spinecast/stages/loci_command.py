@@ -34,7 +34,7 @@ from spinecast.stages.genotype_inputs import (
     open_choice,
     parse_window,
 )
-from spinecast.stages.gwas_results import read_known_loci
+from spinecast.stages.references import read_known_loci
 
 _RENAMED = {name: f"replication_{name}" for name in ("same_sign", "nominal", "bonferroni")}
 
@@ -104,7 +104,7 @@ def gather_loci(request: LociRequest, folder: Path, *, teller: Teller) -> Gather
         SC-706 for a block that is none, or replications that do not match the traits.
     GeneticsError
         SC-501 to SC-514, SC-570 and SC-571 of genotypes; SC-510, SC-550 and SC-554 of tables;
-        SC-552 builds differ, SC-553 alleles clash.
+        SC-552 builds differ, SC-553 alleles clash, SC-573 known loci.
     """
     block = None if request.block is None else _base_pairs(request.block)
     others = _paired(request)
