@@ -15,25 +15,25 @@ from spinecast.cluster import Progress
 from spinecast.files import write_text
 from spinecast.genetics.gwas import GwasResult
 from spinecast.report import Section, render_page
-from spinecast.report.digits import write_interval, write_number
+from spinecast.report.digits import decimals_for, write_interval, write_number
 from spinecast.report.tables import frame_table
 from spinecast.stages.gwas_inputs import GwasInputs, GwasRequest
 from spinecast.stages.gwas_results import FEW_TRAITS, Findings
 
-_HEADINGS = {
-    "lambda_gc": "λ GC", "mean_chi_square": "mean χ²", "h2": "h² (LD score)",
-    "intercept": "intercept", "ratio": "ratio", "model_h2": "h² (mixed model)",
-    "variance_predicted": "variance predicted",
-}  # fmt: skip
-_HOMES = {
-    "lambda_gc": "gwas", "mean_chi_square": "gwas", "model_h2": "whole_genome",
-    "variance_predicted": "whole_genome",
-}  # fmt: skip
-_MOST_LOCI = 40
+# Heading of each number: (where it was estimated, its term); the second table is of heritability.
+_INFLATION = {"λ GC": ("gwas", "lambda_gc"), "mean χ²": ("gwas", "mean_chi_square")}
+_HERITABILITY = {
+    "h² (mixed model)": ("whole_genome", "h2"),
+    "variance predicted": ("whole_genome", "variance_predicted"),
+    "h² (LD score)": ("ld_score", "h2"),
+    "intercept": ("ld_score", "intercept"),
+    "ratio": ("ld_score", "ratio"),
+}
+_MOST_LOCI, _MOST_TRAITS = 40, 1000
 LOCUS_CAPTION = (
-    "Loci by their lead variant. Frequency and effect (with 95 % interval) are of the first "
-    "allele, the effect per copy in the trait's unit, log odds for cases and controls; kb: from "
-    "the first to the last variant with p < 5e-8."
+    "Loci by their lead variant. Frequency and effect (standard error) are of the first allele, "
+    "the effect per copy, in the trait's unit, log odds for cases and controls. kb: from the "
+    "first to the last variant with p < 5e-8."
 )
 """Beneath :func:`locus_rows`."""
 
@@ -161,22 +161,30 @@ def _summary(page: ScanPage) -> Section:
         columns[name] = [write_number(value, 0) for value in summary[name]]
     counted = page.findings.loci["trait"].value_counts()
     columns["loci"] = [write_number(int(counted.get(name, 0)), 0) for name in summary.index]
-    rows = page.findings.estimates.to_dict("records")
-    known = {(row["analysis"], row["term"]): row for row in rows}
-    for term, heading in _HEADINGS.items():
-        home = _HOMES.get(term, "ld_score")
-        keys = [(f"{home}/{trait}", term.removeprefix("model_")) for trait in summary.index]
-        cells = [_write_estimate(known[key]) if key in known else "" for key in keys]
-        if any(cells):
-            columns[heading] = cells
+    columns |= _estimates(page, _INFLATION)
+    tables = [frame_table(pd.DataFrame(columns), max_rows=_MOST_TRAITS)]
+    if inherited := _estimates(page, _HERITABILITY):
+        frame = pd.DataFrame({"trait": columns["trait"], **inherited})
+        tables.append(frame_table(frame, caption="Heritability", max_rows=_MOST_TRAITS))
     return Section(
-        title="Traits at a glance", anchor="traits", group="The scan",
-        tables=(frame_table(pd.DataFrame(columns), max_rows=1000),),
+        title="Traits at a glance", anchor="traits", group="The scan", tables=tuple(tables),
         markup="Loci: variants with p < 5e-8, at most 500 kb apart. Dropped: variants constant "
         "among the trait's people, or explained by the covariates.",
         note="λ GC above 1 in a large sample of a polygenic trait is no sign of confounding; the "
         "intercept of LD score regression tells the two apart.",
     )  # fmt: skip
+
+
+def _estimates(page: ScanPage, headings: Mapping[str, tuple[str, str]]) -> dict[str, list[str]]:
+    """Return a column of each number that any trait has, with its interval."""
+    rows = page.findings.estimates.to_dict("records")
+    known = {(row["analysis"], row["term"]): row for row in rows}
+    columns = {}
+    for heading, (home, term) in headings.items():
+        keys = [(f"{home}/{trait}", term) for trait in page.result.summary["trait"]]
+        if any(key in known for key in keys):
+            columns[heading] = [_write_estimate(known[k]) if k in known else "" for k in keys]
+    return columns
 
 
 def _write_estimate(row: Mapping[Any, Any]) -> str:
@@ -216,12 +224,15 @@ def locus_rows(loci: pd.DataFrame) -> pd.DataFrame:
         "place": place,
         "alleles": loci["effect_allele"] + " / " + loci["other_allele"],
         "freq.": [write_number(value, 3) for value in loci["effect_allele_frequency"]],
-        "effect (95 %)": [
-            write_interval(beta, beta - 1.96 * error, beta + 1.96 * error) for beta, error in pairs
-        ],
+        "effect (SE)": [_write_effect(beta, error) for beta, error in pairs],
         "−log₁₀ p": [write_number(value, 1) for value in loci["neg_log_10_p_value"]],
         "kb": [write_number(value, 1) for value in (loci["end"] - loci["start"]) / 1000],
     }
     if "known" in loci.columns:
         columns["known"] = np.where(loci["known"], "yes", "no")
     return pd.DataFrame(columns)
+
+
+def _write_effect(beta: float, error: float) -> str:
+    decimals = decimals_for(error)
+    return f"{write_number(beta, decimals)} ({write_number(error, decimals)})"
