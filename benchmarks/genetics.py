@@ -5,15 +5,17 @@
 Writes simulated genomes to a temporary folder (5,000 people x 100,000 variants; 5,000 x 20,000
 for the model), then runs `spinecast gwas` and, where they are installed, `plink2 --glm` for 1,
 10 and 100 traits and `bolt --lmmInfOnly`, all on the same files with as many threads as there
-are cores. Seconds are by the clock from start to end of the process, results written; memory is
-the largest a process had. Every comparison says whether the statistics agree.
+are cores. Seconds are by the clock from start to end of the process, results written, then of
+all its threads together; memory is the largest a process had. Every comparison says whether the
+statistics agree. Last come scans of half the variants and of half the people: their share of
+the cost of the whole, the start of the program taken off.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
-import resource
 import shutil
 import statistics
 import subprocess
@@ -36,6 +38,20 @@ MODEL_TARGET = 20.0
 MEMORY_TARGET = 1.0
 _CHEAP = 12.0
 _TAKES = 3
+# Started by this process, a program would be charged with the memory that this one has: until it
+# is a program of its own it is a copy. So a small process starts it and waits for it.
+_LAUNCHER = """
+import json, os, sys, time
+log, words = sys.argv[1], sys.argv[2:]
+flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+actions = [(os.POSIX_SPAWN_OPEN, 1, log, flags, 0o644), (os.POSIX_SPAWN_DUP2, 1, 2)]
+started = time.perf_counter()
+child = os.posix_spawnp(words[0], words, os.environ, file_actions=actions)
+_, status, usage = os.wait4(child, 0)
+seconds = time.perf_counter() - started
+code = os.waitstatus_to_exitcode(status)
+print(json.dumps([code, seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 2**20]))
+"""
 
 
 @dataclass(frozen=True)
@@ -52,10 +68,11 @@ class Study:
 @dataclass(frozen=True)
 class Taken:
     seconds: float
+    cpu: float
     gibibytes: float
 
     def __str__(self) -> str:
-        return f"{self.seconds:7.2f} s {self.gibibytes:5.2f} GiB"
+        return f"{self.seconds:7.2f} s ({self.cpu:6.2f} s CPU) {self.gibibytes:5.2f} GiB"
 
 
 def write_study(folder: Path, people: int, variants: int, *, traits: int) -> Study:
@@ -91,18 +108,16 @@ def write_study(folder: Path, people: int, variants: int, *, traits: int) -> Stu
 
 def run(words: Sequence[object], log: Path) -> Taken:
     """Run a process; its seconds and the largest memory it or its children had."""
-    with log.open("w") as handle:
-        started = time.perf_counter()
-        process = subprocess.Popen(
-            [str(word) for word in words], stdout=handle, stderr=subprocess.STDOUT
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - started
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        sys.exit(f"{words[0]} ended with {process.returncode}:\n{log.read_text()[-2000:]}")
-    assert isinstance(usage, resource.struct_rusage)
-    return Taken(seconds, usage.ru_maxrss / 2**20)
+    start = [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(log)]
+    # as an installed package, ours has its bytecode compiled
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    said = subprocess.run(
+        [*start, *(str(word) for word in words)], check=True, capture_output=True, env=env
+    )
+    code, *taken = json.loads(said.stdout)
+    if code:
+        sys.exit(f"{words[0]} ended with {code}:\n{log.read_text()[-2000:]}")
+    return Taken(*taken)
 
 
 def median(words: Sequence[object], folder: Path) -> Taken:
@@ -113,7 +128,9 @@ def median(words: Sequence[object], folder: Path) -> Taken:
         folder.mkdir()
         takes.append(run(words, folder.with_suffix(".log")))
     return Taken(
-        statistics.median(t.seconds for t in takes), statistics.median(t.gibibytes for t in takes)
+        statistics.median(take.seconds for take in takes),
+        statistics.median(take.cpu for take in takes),
+        statistics.median(take.gibibytes for take in takes),
     )
 
 
@@ -186,6 +203,29 @@ def compare_scans(study: Study, folder: Path, counts: Sequence[int], *, small: b
                 print(f"{'':11s}   {option[2:]:9s} {taken}", flush=True)
 
 
+def compare_sizes(study: Study, folder: Path, *, traits: int, small: bool) -> None:
+    """Scan half the variants, and half the people; a hundredth of the variants is the start."""
+    variants = pd.read_csv(study.bed.with_suffix(".bim"), sep="\t", header=None)[1]
+    people = pd.read_csv(study.bed.with_suffix(".fam"), sep="\t", header=None)[1]
+    lists = {
+        "all": ("--extract", variants),
+        "half the variants": ("--extract", variants[: len(variants) // 2]),
+        "half the people": ("--keep", people[: len(people) // 2]),
+        "start": ("--extract", variants[: len(variants) // 100]),
+    }
+    taken = {}
+    out, listed = folder / "sizes", folder / "listed.txt"
+    for name, (option, chosen) in lists.items():
+        listed.write_text("".join(f"{one}\n" for one in chosen))
+        taken[name] = median(ours(study, out, "--no-pictures", option, listed, traits=traits), out)
+    start = taken.pop("start").cpu
+    whole = taken.pop("all").cpu - start
+    shares = [f"{name} {(own.cpu - start) / whole:.2f}" for name, own in taken.items()]
+    line = f"{traits:4d} traits   share of the CPU seconds beyond {start:.1f} of the start: "
+    line += ", ".join(shares) + (" (not judged at this size)" if small else "")
+    print(line, flush=True)
+
+
 def compare_models(study: Study, folder: Path, *, small: bool) -> None:
     out = folder / "ours-mixed"
     own = median(ours(study, out, "--method", "mixed", "--no-pictures", traits=1), out)
@@ -216,6 +256,7 @@ def main() -> None:
         # compiled code is loaded from a cache that the first run of all fills
         run(ours(study, folder / "warm", "--no-pictures", traits=1), folder / "warm.log")
         compare_scans(study, folder, (1, 10, 100), small=small)
+        compare_sizes(study, folder, traits=100, small=small)
         model = write_study(folder / "model", people, of_model, traits=1)
         compare_models(model, folder, small=small)
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from spinecast.cluster import Progress, map_blocks
 from spinecast.files import read_json, write_json
-from spinecast.genetics.gwas_joining import join_tasks, run_join_task
+from spinecast.genetics.gwas_joining import join_tasks, release_columns, run_join_task
 from spinecast.genetics.gwas_parts import ScanSettings, release_inputs, run_scan_task, save_inputs
 from spinecast.genetics.gwas_plan import GwasPlan, estimate_gwas_memory, plan_gwas
 from spinecast.genetics.people import align_people
@@ -127,6 +127,7 @@ def _carry_out(
         joins = join_tasks(plan.genotypes, tasks, list(plan.targets.values()))
         release_inputs()
         counts = map_blocks(run_join_task, joins, cluster=cluster, label="join", progress=progress)
+        release_columns()
     _finish(plan, [pair for chunk in counts for pair in chunk])
     result = _finished(plan)
     assert result is not None

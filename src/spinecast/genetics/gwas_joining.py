@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -83,7 +84,8 @@ def run_join_task(task: JoinTask) -> list[tuple[int, int]]:
             for target in task.targets
         ]
         for stretch in _stretches(task.parts):
-            shared = _shared_columns(task.genotypes, np.concatenate([v for _, v in stretch]))
+            places = np.concatenate([v for _, v in stretch]).tobytes()
+            shared = _shared_columns(task.genotypes, places)
             numbers = [_numbers(path, task.first, len(writers)) for path, _ in stretch]
             for place, writer in enumerate(writers):
                 table = _table(shared, pa.concat_tables([part[place] for part in numbers]))
@@ -92,6 +94,11 @@ def run_join_task(task: JoinTask) -> list[tuple[int, int]]:
                 written, left = counts[place]
                 counts[place] = written + len(kept), left + len(table) - len(kept)
     return counts
+
+
+def release_columns() -> None:
+    """Let go of what the files have in common."""
+    _shared_columns.cache_clear()
 
 
 def _stretches(
@@ -118,8 +125,10 @@ def _numbers(part: Path, first: int, count: int) -> list[pa.Table]:
     return [table.slice(place * rows, rows) for place in range(count)]
 
 
-def _shared_columns(genotypes: Genotypes, places: NDArray[np.int64]) -> dict[str, pa.Array]:
-    table = genotypes.variants[list(_SHARED)].iloc[places]
+@lru_cache(maxsize=4)
+def _shared_columns(genotypes: Genotypes, places: bytes) -> dict[str, pa.Array]:
+    """Return what every trait's file says of the variants; kept for the next traits' files."""
+    table = genotypes.variants[list(_SHARED)].iloc[np.frombuffer(places, dtype=np.int64)]
     return {
         name: pa.array(table[name].to_numpy()).cast(_schema().field(name).type) for name in _SHARED
     }
