@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
+import pkgutil
 import subprocess
 import sys
 
@@ -12,7 +14,9 @@ from spinecast import genetics
 
 
 @pytest.mark.parametrize("name", sorted(genetics.__all__))
-def test_every_name_of_the_door_is_found_and_taught(name):
+def test_every_name_of_the_door_is_found_and_taught_after_all_modules_are_loaded(name):
+    for module in pkgutil.iter_modules(genetics.__path__):
+        importlib.import_module(f"spinecast.genetics.{module.name}")
     found = getattr(genetics, name)
     assert found.__name__ == name
     assert inspect.getdoc(found)

@@ -33,8 +33,6 @@ _HOMES = {
     "gwas_parts": ("ScanSettings",),
     "gwas": ("GwasResult", "run_gwas"),
     "scan": ("ScanBlock", "linear_scan"),
-    "mixed_scan": ("mixed_scan",),
-    "binary_scan": ("binary_scan",),
     # tables of associations
     "associations": ("validate_associations", "z_scores"),
     "summary_statistics": (
@@ -76,7 +74,8 @@ _HOMES = {
         "liability_scale",
     ),
 }
-# No home bears the name of a function: an imported module would hide it.
+# No module bears the name of a function: once imported it would hide it. So mixed_scan and
+# binary_scan are not here; run_gwas reaches them.
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = list(_HOME_OF)
