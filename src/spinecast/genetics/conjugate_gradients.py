@@ -5,7 +5,11 @@ chromosome left out). Lanczos steps from a column give the quadratic form of tha
 for *every* h2, because K and h2 K + (1 - h2) I have the same Krylov space; conjugate
 gradients then give the solutions themselves at the h2 that was found.
 
-Sources: Golub & Meurant, Matrices, Moments and Quadrature (2010), for the quadrature;
+The steps are read by two quadratures: that of Gauss lies below the form (above the
+logarithm), that of Gauss and Radau with a node at 0, below which K has no eigenvalue, on the
+other side. Their mean is taken, and their distance says when to end.
+
+Sources: Golub & Meurant, Matrices, Moments and Quadrature (2010), for the quadratures;
 Loh et al., Nature Genetics 47, 284 (2015), for conjugate gradients in mixed models.
 """
 
@@ -36,7 +40,6 @@ def lanczos_spectra(
     start: Floats,
     *,
     tolerance: Floats | float = 1e-6,
-    followers: int = 0,
     most_steps: int = 80,
 ) -> Spectrum:
     """Return the spectra of columns by Lanczos steps.
@@ -48,23 +51,21 @@ def lanczos_spectra(
     start
         Columns, shape (n, k), none 0.
     tolerance
-        A column is done when a step moves its form v'(h2 K + (1 - h2) I)^-1 v at h2 = 0.5 by
-        no more than this share; one number or shape (k,).
-    followers
-        The first columns that do not decide themselves, but end when all others have.
+        A column is done when its form v'(h2 K + (1 - h2) I)^-1 v at h2 = 0.5 is known to this
+        share; one number or shape (k,).
     most_steps
         All end here.
 
     Returns
     -------
     Spectrum
-        Shape (k, steps). Vectors are not orthogonalised again: repeated nodes share one
+        Shape (k, 2 steps + 1). Vectors are not orthogonalised again: repeated nodes share one
         eigenvalue's weight and do no harm to the sums.
     """
     limit = np.broadcast_to(np.asarray(tolerance, dtype=np.float64), start.shape[1:])
     steps = min(most_steps, len(start))
     diagonal, links = (np.zeros((steps, start.shape[1])) for _ in range(2))
-    forms = np.zeros(start.shape[1])
+    nodes, weights = (np.zeros((start.shape[1], 2 * steps + 1)) for _ in range(2))
     active = np.arange(start.shape[1])
     now = start / np.sqrt((start**2).sum(axis=0))
     before, link = np.zeros_like(now), np.zeros(start.shape[1])
@@ -74,21 +75,32 @@ def lanczos_spectra(
         following -= diagonal[step, active] * now
         link = np.sqrt((following**2).sum(axis=0))
         # A column whose space is used up gets no further share.
-        enough = link > _NOTHING_LEFT * (1.0 + np.abs(diagonal[0, active]))
-        link = np.where(enough, link, 0.0)
-        found = _quadrature(diagonal[: step + 1, active], links[:step, active])
-        moved = found.inverse_forms(_WATCHED_H2) - forms[active]
-        forms[active] += moved
-        going = np.abs(moved) > limit[active] * forms[active]
-        leading = active >= followers
-        going = np.where(leading, going, going[leading].any())
-        if step + 1 == steps or not going.any():
+        link[link <= _NOTHING_LEFT * (1.0 + np.abs(diagonal[0, active]))] = 0.0
+        links[step, active] = link
+        gauss, radau = _rules(diagonal[: step + 1, active], links[: step + 1, active])
+        nodes[active, : 2 * step + 3] = np.hstack([gauss.nodes, radau.nodes])
+        weights[active, : 2 * step + 3] = np.hstack([gauss.weights, radau.weights]) / 2.0
+        below, above = (rule.inverse_forms(_WATCHED_H2) for rule in (gauss, radau))
+        going = (above - below > 2.0 * limit[active] * below) & (link > 0)
+        if not going.any():
             break
-        links[step, active[going]] = link[going]
-        upward = np.divide(1.0, link, out=np.zeros_like(link), where=link > 0)
-        before, now = now[:, going], (following * upward)[:, going]
+        before, now = now[:, going], following[:, going] / link[going]
         active, link = active[going], link[going]
-    return _quadrature(diagonal[: step + 1], links[:step])
+    return Spectrum(nodes[:, : 2 * step + 3], weights[:, : 2 * step + 3])
+
+
+def _rules(diagonal: Floats, links: Floats) -> tuple[Spectrum, Spectrum]:
+    """Return the rules of Gauss, and of Gauss and Radau with a node at 0, of steps (k, columns)."""
+    pivot = diagonal[0]
+    for step in range(1, len(diagonal)):
+        pivot = diagonal[step] - _over(links[step - 1] ** 2, pivot)
+    last = _over(links[-1] ** 2, pivot)
+    return _quadrature(diagonal, links[:-1]), _quadrature(np.vstack([diagonal, last]), links)
+
+
+def _over(squares: Floats, pivots: Floats) -> Floats:
+    """Return squares over pivots; 0 for pivots that rounding took to 0 or below."""
+    return np.divide(squares, pivots, out=np.zeros_like(squares), where=pivots > 0)
 
 
 def _quadrature(diagonal: Floats, links: Floats) -> Spectrum:
@@ -108,9 +120,10 @@ def solve_systems(
     right: Floats,
     h2: Floats,
     *,
+    ease: Times = lambda vectors, _: vectors,
     tolerance: float = 5e-4,
     most_steps: int = 500,
-    hearing: Hearing | None = None,
+    hearing: Hearing = lambda _: None,
 ) -> Floats:
     """Solve (h2 K + (1 - h2) I) x = right for every column by conjugate gradients.
 
@@ -122,6 +135,8 @@ def solve_systems(
         Right-hand sides, shape (n, k).
     h2
         Each column's, below 1, shape (k,).
+    ease
+        About the inverse of the system times columns, symmetric and positive.
     tolerance
         A column is done when its residual is this share of the right-hand side.
     hearing
@@ -132,31 +147,30 @@ def solve_systems(
     GeneticsError
         SC-543 when steps run out.
     """
-    solution = np.zeros_like(right)
-    residual = right.copy()
-    direction = right.copy()
+    solution, residual = np.zeros_like(right), right.copy()
+    direction = ease(residual, np.arange(right.shape[1])).copy()
+    along = (residual * direction).sum(axis=0)
     size = (residual**2).sum(axis=0)
     goal = tolerance**2 * size
     for _ in range(most_steps):
         active = np.flatnonzero(size > goal)
         if not active.size:
             return solution
-        along = direction[:, active]
-        product = h2[active] * times(along, active) + (1.0 - h2[active]) * along
-        length = size[active] / (along * product).sum(axis=0)
-        solution[:, active] += length * along
+        step = direction[:, active]
+        product = h2[active] * times(step, active) + (1.0 - h2[active]) * step
+        length = along[active] / (step * product).sum(axis=0)
+        solution[:, active] += length * step
         rest = residual[:, active] - length * product
         residual[:, active] = rest
-        new = (rest**2).sum(axis=0)
-        direction[:, active] = rest + new / size[active] * along
-        size[active] = new
-        if hearing is not None:
-            left = float((size / np.maximum(goal, 1e-300)).max())
-            hearing(float(np.clip(1.0 - np.log(max(left, 1.0)) / np.log(tolerance**-2), 0, 1)))
+        eased = ease(rest, active)
+        new, size[active] = (rest * eased).sum(axis=0), (rest**2).sum(axis=0)
+        direction[:, active] = eased + new / along[active] * step
+        along[active] = new
+        left = float((size / np.maximum(goal, 1e-300)).max())
+        hearing(float(np.clip(1.0 - np.log(max(left, 1.0)) / np.log(tolerance**-2), 0, 1)))
     raise error(
         "SC-543",
         expected=f"residuals below {tolerance:g} of the trait",
-        got=f"{np.sqrt((size / np.maximum(goal, 1e-300)).max()) * tolerance:.1e} "
-        f"after {most_steps} steps",
+        got=f"{np.sqrt(left) * tolerance:.1e} after {most_steps} steps",
         where="mixed model by conjugate gradients",
     )

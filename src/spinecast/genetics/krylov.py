@@ -13,7 +13,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Eigenpairs:
-    """Eigenvalues, descending, and their unit vectors (n, k).
+    """Eigenvalues, descending, their unit vectors (n, k), and the matrix times these (n, k).
 
     ``residuals`` are the norms of matrix times vector minus eigenvalue times vector, over the
     eigenvalue; ``passes`` says how often the matrix was used.
@@ -21,6 +21,7 @@ class Eigenpairs:
 
     eigenvalues: Floats
     vectors: Floats
+    images: Floats
     residuals: Floats
     passes: int
 
@@ -68,10 +69,10 @@ def leading_eigenpairs(
         small = basis.T @ images
         values, rotation = np.linalg.eigh((small + small.T) / 2.0)
         values, rotation = values[::-1][:count], rotation[:, ::-1][:, :count]
-        vectors = basis @ rotation
-        residuals = np.linalg.norm(images @ rotation - vectors * values, axis=0)
+        vectors, rotated = basis @ rotation, images @ rotation
+        residuals = np.linalg.norm(rotated - vectors * values, axis=0)
         residuals = residuals / np.maximum(values, np.finfo(float).tiny)
-        found = Eigenpairs(values, vectors, residuals, done)
+        found = Eigenpairs(values, vectors, rotated, residuals, done)
         if residuals.max() <= tolerance or done == most_passes:
             return found
         block = _next_block(images[:, -block.shape[1] :], basis)

@@ -1,4 +1,4 @@
-"""What every way of fitting the mixed model takes and gives."""
+"""What the ways of fitting a whole-genome model take and give."""
 
 from __future__ import annotations
 
@@ -7,13 +7,35 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from spinecast.cluster import Progress
 from spinecast.errors import error
 from spinecast.genetics.projection import Floats, TraitGroup
+from spinecast.genetics.relationship import Relationship
 
 # With fewer people beyond the covariates a variance component means nothing.
 FEWEST_DEGREES = 10
 # A calibration variant of less than this length per person hardly varies in the group.
 _LEAST_LENGTH = 1e-6
+
+
+@dataclass(frozen=True)
+class ModelInput:
+    """What a whole-genome model is fitted to, read once.
+
+    Parameters
+    ----------
+    relationship
+        The model's variants.
+    groups, values
+        Groups of traits, and their traits without covariates, standardised, each (n, t).
+    progress
+        Hears how far the fit is, as ``progress(done, total)``.
+    """
+
+    relationship: Relationship
+    groups: list[TraitGroup]
+    values: list[Floats]
+    progress: Progress | None
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,13 @@ from __future__ import annotations
 import numpy as np
 from scipy import linalg
 
-from spinecast.cluster import Progress
-from spinecast.genetics.mixed_fits import CalibrationVariants, MixedFit, calibrated, degrees
+from spinecast.genetics.mixed_fits import (
+    CalibrationVariants,
+    MixedFit,
+    ModelInput,
+    calibrated,
+    degrees,
+)
 from spinecast.genetics.projection import Floats, TraitGroup
 from spinecast.genetics.relationship import WHOLE, Relationship
 from spinecast.genetics.reml import Spectrum, fit_h2
@@ -25,32 +30,22 @@ from spinecast.genetics.reml import Spectrum, fit_h2
 _MANY_TRAITS = 12
 
 
-def fit_exactly(
-    relationship: Relationship,
-    groups: list[TraitGroup],
-    values: list[Floats],
-    *,
-    calibration: CalibrationVariants,
-    progress: Progress | None = None,
-) -> list[MixedFit]:
+def fit_exactly(model: ModelInput, calibration: CalibrationVariants) -> list[MixedFit]:
     """Fit the mixed model with K written out.
 
     Parameters
     ----------
-    relationship
-        The model's variants.
-    groups, values
-        Groups of traits, and their traits without covariates, standardised, each (n, t).
+    model
+        Variants and traits; progress is heard after each left-out chromosome.
     calibration
         Variants for the calibration.
-    progress
-        Called after each left-out chromosome.
 
     Returns
     -------
     list of MixedFit
         In the order of the groups.
     """
+    relationship, groups, values = model.relationship, model.groups, model.values
     total = _sum_of_products(relationship)
     fits = [
         _fit_whole(group, columns, total / len(relationship.variants))
@@ -67,8 +62,8 @@ def fit_exactly(
             solved, form = _solve(group, others, values[g], h2=fits[g].h2, x=x)
             fits[g].residuals[place] = solved
             forms[g].append(form)
-        if progress is not None:
-            progress(place + 1, len(relationship.chromosomes))
+        if model.progress is not None:
+            model.progress(place + 1, len(relationship.chromosomes))
     return [
         MixedFit(fit.h2, fit.h2_error, calibrated(fit.h2, np.hstack(form)), fit.residuals)
         for fit, form in zip(fits, forms, strict=True)

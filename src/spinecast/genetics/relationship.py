@@ -2,14 +2,17 @@
 
 K = Z Z' / m, Z the model's variants standardised over the people, m their number; for a
 chromosome left out, K of the others with their own m. Products run over blocks of
-variants, two matrix products a block; blocks that fit are decoded once and kept.
+variants, two matrix products a block; blocks that fit are decoded once and kept. Blocks
+are multiplied side by side and added in their order: the sum does not depend on how many
+cores there are, if one product is left to one core (``threadpool_limits``).
 """
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -25,11 +28,11 @@ from spinecast.genotypes.genotypes import Places
 # The place of "no chromosome left out".
 WHOLE = -1
 # Products with odd numbers of columns take longer than with the next multiple of this.
-_PANEL = 16
+_PANEL = 8
 Tile = NDArray[np.float32]
-Read = TypeVar("Read")
-# Threads that decode ahead; each holds a block.
-_READERS = 2
+Done = TypeVar("Done")
+# Bytes that blocks being worked on may take, all together.
+_AT_WORK = 2**29
 
 
 @dataclass(frozen=True)
@@ -43,27 +46,23 @@ class ModelBlock:
     chromosome
         Place of its chromosome among :attr:`Relationship.chromosomes`.
     variants
-        Places of the variants used, shape (v,).
-    kept
-        Rows of the block that are used, shape (rows,), bool.
+        Places of the variants used.
     precision
-        One over the variance of each variant used, shape (v,).
+        One over the variance of each variant, 0 for one that is not used, shape (v,).
     """
 
     blocks: GenotypeBlocks
     number: int
     chromosome: int
     variants: Places
-    kept: NDArray[np.bool_]
     precision: NDArray[np.float32]
 
     def read(self) -> Tile:
-        """Decode the centred dosages of the variants used, shape (v, n)."""
-        tile = self.blocks.block(self.number).tile
-        return tile if self.kept.all() else np.ascontiguousarray(tile[self.kept])
+        """Decode the centred dosages, shape (v, n)."""
+        return self.blocks.block(self.number).tile
 
     def standardised(self) -> Tile:
-        """Decode and scale to unit variance, shape (v, n)."""
+        """Decode and scale to unit variance, shape (v, n); 0 for a variant that is not used."""
         return self.read() * np.sqrt(self.precision)[:, None]
 
 
@@ -83,6 +82,8 @@ class Relationship:
         Variants that were not used: ``constant`` or too rare, ``not autosomal``.
     tiles
         Decoded blocks kept in memory, by place in ``blocks``.
+    threads
+        Blocks that are read or multiplied at a time.
     """
 
     blocks: list[ModelBlock]
@@ -90,6 +91,7 @@ class Relationship:
     people: int
     left_out: dict[str, int]
     tiles: dict[int, Tile]
+    threads: int
 
     @property
     def sizes(self) -> Places:
@@ -104,11 +106,8 @@ class Relationship:
         """Places of the variants used, in order of the blocks."""
         return np.concatenate([block.variants for block in self.blocks])
 
-    def each_tile(self) -> Iterator[tuple[ModelBlock, Tile]]:
-        """Go through the blocks with their centred dosages (v, n), reading one ahead."""
-        yield from zip(self.blocks, _read_ahead(self._tile, len(self.blocks)), strict=True)
-
     def _tile(self, place: int) -> Tile:
+        """Return the centred dosages of block ``place``, (v, n)."""
         kept = self.tiles.get(place)
         return self.blocks[place].read() if kept is None else kept
 
@@ -131,30 +130,28 @@ class Relationship:
         width = columns.shape[1]
         narrow = np.zeros((self.people, _whole_panels(width)), dtype=np.float32)
         narrow[:, :width] = columns
-        product = np.zeros(narrow.shape)
-        for block, tile in self.each_tile():
-            scores = tile @ narrow
+
+        def of_block(place: int) -> Tile:
+            block, tile = self.blocks[place], self._tile(place)
+            scores: Tile = tile @ narrow
             scores *= block.precision[:, None]
             scores[:, :width][:, left_out == block.chromosome] = 0.0
-            product += tile.T @ scores
+            scored: Tile = scores.T @ tile
+            return scored
+
+        total = np.zeros(narrow.shape[::-1])
+        for part in _side_by_side(of_block, len(self.blocks), self.threads):
+            total += part
         sizes = self.sizes
         used = sizes.sum() - np.where(left_out == WHOLE, 0, sizes[left_out])
-        return product[:, :width] / np.maximum(used, 1)
-
-    def trace_within(self, basis: Floats) -> float:
-        """Return the trace of basis' K basis for orthonormal columns (n, c)."""
-        narrow = np.ascontiguousarray(basis, dtype=np.float32)
-        total = 0.0
-        for block, tile in self.each_tile():
-            scores = (tile @ narrow).astype(np.float64)
-            total += float(((scores**2).sum(axis=1) * block.precision).sum())
-        return total / len(self.variants)
+        product: Floats = np.ascontiguousarray(total[:width].T) / np.maximum(used, 1)
+        return product
 
     def diagonal(self) -> Floats:
         """Return the diagonal of K, shape (n,)."""
         total = np.zeros(self.people)
-        for block, tile in self.each_tile():
-            total += np.square(tile).T @ block.precision
+        for place, block in enumerate(self.blocks):
+            total += np.square(self._tile(place)).T @ block.precision
         return total / len(self.variants)
 
 
@@ -190,21 +187,22 @@ def open_relationship(
     chromosomes: list[str] = []
     tiles: dict[int, Tile] = {}
     spare = memory
-    reads = _read_ahead(lambda job: jobs[job][1].block(jobs[job][2]), len(jobs))
+    threads = blocks_at_work(blocks.n_samples, blocks.size)
+    reads = _side_by_side(lambda job: jobs[job][1].block(jobs[job][2]), len(jobs), threads)
     for (name, part, number), read in zip(jobs, reads, strict=True):
-        kept = _usable(read, least_copies)
-        counts["constant or rarer than asked"] += int((~kept).sum())
-        if not kept.any():
+        used = _usable(read, least_copies)
+        counts["constant or rarer than asked"] += int((~used).sum())
+        if not used.any():
             continue
         if name not in chromosomes:
             chromosomes.append(name)
-        tile = read.tile if kept.all() else np.ascontiguousarray(read.tile[kept])
-        if tile.nbytes <= spare:
-            tiles[len(model)] = tile
-            spare -= tile.nbytes
-        precision = (blocks.n_samples / read.sum_squares[kept]).astype(np.float32)
+        if read.tile.nbytes <= spare:
+            tiles[len(model)] = read.tile
+            spare -= read.tile.nbytes
+        precision = np.zeros(used.shape, dtype=np.float32)
+        precision[used] = blocks.n_samples / read.sum_squares[used]
         place = len(chromosomes) - 1
-        model.append(ModelBlock(part, number, place, read.variants[kept], kept, precision))
+        model.append(ModelBlock(part, number, place, read.variants[used], precision))
     if not model:
         raise error(
             "SC-541",
@@ -212,7 +210,7 @@ def open_relationship(
             got=", ".join(f"{number} {reason}" for reason, number in counts.items()),
             where=blocks.genotypes.origin,
         )
-    return Relationship(model, tuple(chromosomes), blocks.n_samples, counts, tiles)
+    return Relationship(model, tuple(chromosomes), blocks.n_samples, counts, tiles, threads)
 
 
 def _by_chromosome(
@@ -239,14 +237,18 @@ def _usable(block: GenotypeBlock, least_copies: float) -> NDArray[np.bool_]:
     return (copies >= least_copies) & (block.sum_squares > 0)
 
 
-def _read_ahead(read: Callable[[int], Read], count: int) -> Iterator[Read]:
-    """Give ``read`` of 0, 1, ... in order, the next ones being read meanwhile."""
-    with ThreadPoolExecutor(_READERS) as pool:
-        ahead = deque(pool.submit(read, place) for place in range(min(_READERS, count)))
-        for place in range(_READERS, count + _READERS):
-            if not ahead:
-                return
-            found = ahead.popleft().result()
-            if place < count:
-                ahead.append(pool.submit(read, place))
-            yield found
+def blocks_at_work(people: int, size: int) -> int:
+    """Return how many blocks of ``size`` variants are read or multiplied at a time."""
+    return max(1, min(os.cpu_count() or 1, _AT_WORK // (4 * people * size)))
+
+
+def _side_by_side(work: Callable[[int], Done], count: int, threads: int) -> Iterator[Done]:
+    """Give ``work`` of 0, 1, ... in order, so many at a time and one waiting to be taken."""
+    with ThreadPoolExecutor(threads) as pool:
+        ahead: deque[Future[Done]] = deque()
+        for place in range(count):
+            ahead.append(pool.submit(work, place))
+            if len(ahead) > threads:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()

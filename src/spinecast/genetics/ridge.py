@@ -21,10 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from spinecast.cluster import Progress, map_blocks
-from spinecast.genetics.mixed_fits import without_covariates
+from spinecast.cluster import map_blocks
+from spinecast.genetics.mixed_fits import ModelInput, without_covariates
 from spinecast.genetics.projection import Floats, TraitGroup
-from spinecast.genetics.relationship import WHOLE, ModelBlock, Relationship
+from spinecast.genetics.relationship import WHOLE, ModelBlock
 
 # Shares of variance that a strength supposes the predictors to explain.
 STRENGTHS = (0.01, 0.25, 0.5, 0.75, 0.99)
@@ -67,46 +67,30 @@ def deal_folds(people: int, folds: int, *, rng: np.random.Generator) -> NDArray[
 
 
 def fit_ridge(
-    relationship: Relationship,
-    groups: list[TraitGroup],
-    values: list[Floats],
-    *,
-    folds: NDArray[np.int64],
-    cluster: str | None = None,
-    progress: Progress | None = None,
+    model: ModelInput, *, folds: NDArray[np.int64], cluster: str | None = None
 ) -> list[RidgeFit]:
     """Fit both levels.
 
     Parameters
     ----------
-    relationship
-        The model's variants in blocks.
-    groups, values
-        Groups of traits, and their traits with covariates taken out, standardised, (n, k).
+    model
+        Variants in blocks and traits; progress is heard after each block of level 0.
     folds
         Each person's fold, shape (n,).
     cluster
-        Where level 0 runs, one task a block; None for this thread.
-    progress
-        Called after each block of level 0.
+        Where level 0 runs, one task a block; None for threads of this process.
 
     Returns
     -------
     list of RidgeFit
         In the order of the groups.
     """
+    relationship, groups, values = model.relationship, model.groups, model.values
     level_0 = _Level0(groups, values, folds, len(relationship.variants))
     task = partial(_block_predictions, level_0)
-    if cluster is None:
-        parts = []
-        for block in relationship.blocks:
-            parts.append(task(block))
-            if progress is not None:
-                progress(len(parts), len(relationship.blocks))
-    else:
-        parts = map_blocks(
-            task, relationship.blocks, cluster=cluster, label="ridge, level 0", progress=progress
-        )
+    parts = map_blocks(
+        task, relationship.blocks, cluster=cluster, label="ridge, level 0", progress=model.progress
+    )
     chromosomes = np.repeat([block.chromosome for block in relationship.blocks], len(STRENGTHS))
     return [
         _combine(

@@ -7,21 +7,34 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from spinecast.cluster import Progress
 from spinecast.errors import error
-from spinecast.genetics.mixed_fits import CalibrationVariants, MixedFit, standardised
-from spinecast.genetics.projection import Floats, TraitGroup, group_traits
-from spinecast.genetics.relationship import WHOLE, Relationship, open_relationship
+from spinecast.genetics.mixed_fits import (
+    CalibrationVariants,
+    MixedFit,
+    ModelInput,
+    standardised,
+)
+from spinecast.genetics.projection import Floats, group_traits
+from spinecast.genetics.relationship import (
+    WHOLE,
+    Relationship,
+    blocks_at_work,
+    open_relationship,
+)
 from spinecast.genotypes.blocks import GenotypeBlocks
 from spinecast.seeds import generator
 
 # The relationship matrix written out (n^3), only multiplied by, or two-level ridge regression.
 WAYS = ("auto", "exact", "cg", "ridge")
-# Up to here writing K out costs less than iterating.
-EXACT_PEOPLE = 2000
+# Up to here writing K out costs little more than iterating, and leaves nothing to chance. Its
+# matrices are small: several threads gain little on free cores, and where cores are shared
+# they wait for each other many times as long as the work takes.
+EXACT_PEOPLE = 1000
 # Probes of the determinant: as many times people stay about constant, within limits.
-_PROBE_PEOPLE, _FEWEST_PROBES, _MOST_PROBES = 720_000, 24, 144
+_PROBE_PEOPLE, _FEWEST_PROBES, _MOST_PROBES = 480_000, 24, 144
 
 
 @dataclass(frozen=True)
@@ -66,16 +79,6 @@ class WholeGenomeFit:
         return self.loco.get(chromosome, self.whole)
 
 
-@dataclass(frozen=True)
-class _Model:
-    """The model's input, read once."""
-
-    relationship: Relationship
-    groups: list[TraitGroup]
-    values: list[Floats]
-    progress: Progress | None
-
-
 def whole_genome_model(
     blocks: GenotypeBlocks,
     traits: Floats,
@@ -103,15 +106,15 @@ def whole_genome_model(
     traits, covariates
         (n, t) with NaN where missing, (n, c) without intercept and without NaN.
     way
-        One of :data:`WAYS`; "auto" is exact up to 2,000 people, else cg.
+        One of :data:`WAYS`; "auto" is exact up to 1,000 people, else cg.
     names, seed
         The traits' names, for messages; of calibration variants, probes and folds.
     least_copies, memory
-        Variants with fewer of the rarer allele are left out; bytes for decoded genotypes.
+        Variants with fewer of the rarer allele are left out; bytes for decoded genotypes (cg).
     tolerance, calibration_variants, probes, folds
         Of solutions by cg, as a share of the trait; how many (probes 24 or more, or None).
     cluster, progress
-        Where ridge's level 0 runs, None for this thread; called as ``progress(done, total)``.
+        Where ridge's level 0 runs, None for threads; called as ``progress(done, total)``.
 
     Returns
     -------
@@ -124,11 +127,11 @@ def whole_genome_model(
         SC-533, SC-534 unusable traits or covariates, SC-540 too few people, SC-541 no variant
         left, SC-542 an unknown way, SC-543 no convergence.
     """
-    _require_way(way)
+    chosen = _chosen(way, blocks.n_samples)
     groups = group_traits(traits, covariates, names=names)
-    relationship = open_relationship(blocks, least_copies=least_copies, memory=memory)
-    model = _Model(relationship, groups, [standardised(group) for group in groups], progress)
-    chosen = _chosen(way, relationship.people)
+    kept = memory if chosen == "cg" else 0  # the other ways read blocks once or twice
+    relationship = open_relationship(blocks, least_copies=least_copies, memory=kept)
+    model = ModelInput(relationship, groups, [standardised(group) for group in groups], progress)
     if chosen == "ridge":
         return _by_ridge(model, seed=seed, folds=folds, cluster=cluster)
     drawn = _calibration(blocks, relationship, seed=seed, count=calibration_variants)
@@ -165,29 +168,28 @@ def whole_genome_memory(
     GeneticsError
         SC-542 an unknown way.
     """
-    _require_way(way)
-    decoded = min(memory, 4 * people * variants) + 3 * 4 * people * size
     results = (8 + 4) * people * traits * (chromosomes + 1)
-    if _chosen(way, people) == "exact":
-        return decoded + results + 5 * 8 * people**2
-    if way == "ridge":
-        blocks = variants // size + chromosomes
-        return decoded + results + 5 * 4 * people * traits * blocks + 8 * 4 * size**2
+    threads, block = blocks_at_work(people, size), 4 * people * size
+    chosen = _chosen(way, people)
+    if chosen == "exact":
+        return results + (threads + 1) * block + 5 * 8 * people**2
+    if chosen == "ridge":
+        predictions = 5 * 4 * people * traits * (variants // size + chromosomes)
+        return results + predictions + threads * (4 * block + 8 * 4 * size**2)
     from spinecast.genetics.iterative_model import batch_width
 
     width = min(batch_width(people), traits * (chromosomes + 1))
-    return decoded + results + 8 * 8 * people * max(width, traits + _MOST_PROBES)
+    columns = max(width, traits + _MOST_PROBES) * people
+    decoded = min(memory, 4 * people * variants)
+    return results + decoded + (threads + 1) * (block + 4 * columns) + 8 * 8 * columns
 
 
 def _chosen(way: str, people: int) -> str:
+    if way not in WAYS:
+        raise error("SC-542", expected=", ".join(WAYS), got=repr(way), where="way")
     if way != "auto":
         return way
     return "exact" if people <= EXACT_PEOPLE else "cg"
-
-
-def _require_way(way: str) -> None:
-    if way not in WAYS:
-        raise error("SC-542", expected=", ".join(WAYS), got=repr(way), where="way")
 
 
 def _calibration(
@@ -204,21 +206,16 @@ def _calibration(
     return CalibrationVariants(columns, np.array([position[name] for name in of_variant]))
 
 
-def _exactly(model: _Model, drawn: CalibrationVariants) -> WholeGenomeFit:
+def _exactly(model: ModelInput, drawn: CalibrationVariants) -> WholeGenomeFit:
     from spinecast.genetics.mixed_model import fit_exactly
 
-    fits = fit_exactly(
-        model.relationship,
-        model.groups,
-        model.values,
-        calibration=drawn,
-        progress=model.progress,
-    )
-    return _mixed("exact", model, fits)
+    threads = 1 if model.relationship.people <= EXACT_PEOPLE else None
+    with threadpool_limits(threads, user_api="blas"):
+        return _mixed("exact", model, fit_exactly(model, drawn))
 
 
 def _by_cg(
-    model: _Model,
+    model: ModelInput,
     drawn: CalibrationVariants,
     *,
     seed: int,
@@ -231,19 +228,13 @@ def _by_cg(
     some = int(np.clip(_PROBE_PEOPLE // people, _FEWEST_PROBES, _MOST_PROBES))
     count = max(probes or some, _FEWEST_PROBES)
     rng = generator(seed, "genetics", "probes")
-    fits = fit_by_conjugate_gradients(
-        model.relationship,
-        model.groups,
-        model.values,
-        calibration=drawn,
-        probes=rng.standard_normal((count, people)).T,
-        tolerance=tolerance,
-        progress=model.progress,
-    )
+    drawn_probes = rng.standard_normal((count, people)).T
+    with threadpool_limits(1, user_api="blas"):  # blocks are multiplied side by side
+        fits = fit_by_conjugate_gradients(model, drawn, probes=drawn_probes, tolerance=tolerance)
     return _mixed("cg", model, fits)
 
 
-def _mixed(way: str, model: _Model, fits: list[MixedFit]) -> WholeGenomeFit:
+def _mixed(way: str, model: ModelInput, fits: list[MixedFit]) -> WholeGenomeFit:
     predictions = [
         {place: columns - residual for place, residual in fit.residuals.items()}
         for columns, fit in zip(model.values, fits, strict=True)
@@ -260,20 +251,14 @@ def _mixed(way: str, model: _Model, fits: list[MixedFit]) -> WholeGenomeFit:
     )
 
 
-def _by_ridge(model: _Model, *, seed: int, folds: int, cluster: str | None) -> WholeGenomeFit:
+def _by_ridge(model: ModelInput, *, seed: int, folds: int, cluster: str | None) -> WholeGenomeFit:
     from spinecast.genetics.ridge import deal_folds, fit_ridge
 
     dealt = deal_folds(
         model.relationship.people, folds, rng=generator(seed, "genetics", "ridge folds")
     )
-    fits = fit_ridge(
-        model.relationship,
-        model.groups,
-        model.values,
-        folds=dealt,
-        cluster=cluster,
-        progress=model.progress,
-    )
+    with threadpool_limits(1, user_api="blas"):  # as above
+        fits = fit_ridge(model, folds=dealt, cluster=cluster)
     predicted = _by_trait(model, [fit.predicted for fit in fits])
     missing = np.full_like(predicted, np.nan)
     return _assemble(
@@ -287,7 +272,7 @@ def _by_ridge(model: _Model, *, seed: int, folds: int, cluster: str | None) -> W
     )
 
 
-def _by_trait(model: _Model, numbers: list[Floats]) -> Floats:
+def _by_trait(model: ModelInput, numbers: list[Floats]) -> Floats:
     out = np.empty(sum(len(group.traits) for group in model.groups))
     for group, own in zip(model.groups, numbers, strict=True):
         out[group.traits] = own
@@ -295,7 +280,7 @@ def _by_trait(model: _Model, numbers: list[Floats]) -> Floats:
 
 
 def _assemble(
-    way: str, model: _Model, predictions: list[dict[int, Floats]], **by_trait: Floats
+    way: str, model: ModelInput, predictions: list[dict[int, Floats]], **by_trait: Floats
 ) -> WholeGenomeFit:
     relationship, groups = model.relationship, model.groups
     scale = _by_trait(model, [np.sqrt(g.sum_squares / (g.n - g.basis.shape[1])) for g in groups])

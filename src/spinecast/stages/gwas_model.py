@@ -9,7 +9,6 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from spinecast.files import read_json, write_bytes, write_json
 from spinecast.genetics.whole_genome import (
@@ -23,11 +22,8 @@ from spinecast.stages.genotype_inputs import Teller, find_variants, gibibytes
 from spinecast.stages.gwas_inputs import GwasInputs, GwasRequest
 
 FOLDER = "step1"
-# Of so few people matrices are small: several threads gain little on free cores, and where
-# cores are shared they wait for each other many times as long as the work takes.
-_FEW_PEOPLE = 1000
 # Raised whenever numbers could change: a model of an older engine is fitted again.
-_ENGINE = 1
+_ENGINE = 2
 _NUMBERS = ("h2", "h2_error", "predicted", "calibration")
 
 
@@ -64,8 +60,7 @@ def fit_or_reload(
     teller.say(f"Whole-genome model: {n:,} people, {len(offered):,} variants, {traits} traits; "
                f"about {gibibytes(size)} of memory")  # fmt: skip
     samples = people.samples if n < genotypes.n_samples else None
-    threads = 1 if n <= _FEW_PEOPLE else None
-    with teller.step("model") as progress, threadpool_limits(threads, user_api="blas"):
+    with teller.step("model") as progress:
         fit = whole_genome_model(
             GenotypeBlocks(genotypes, samples, offered),
             people.traits,
