@@ -52,7 +52,7 @@ FOLDED = replace(
         Level(2, 136, 3, 3, 16),
         Level(2, 156, 3, 3, 16),
     ),
-    effects=1,
+    effects=True,
     linear_path=True,
     transport="transported",
 )

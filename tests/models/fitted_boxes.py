@@ -40,13 +40,13 @@ DEEP = replace(
 )
 FIT = FitSettings(
     learning_rate=5e-3,
-    max_steps=220,
+    max_steps=320,
     batch_size=24,
     warmup_steps=20,
     ema_decay=0.97,
     clip_norm=100.0,
     skip_norm=2000.0,
-    validate_every=55,
+    validate_every=80,
     threads=1,
     accelerator="cpu",
 )

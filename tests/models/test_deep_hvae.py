@@ -83,7 +83,7 @@ def test_parents_matter_at_every_resolution():
                     film.film.bias.data.zero_()
         with torch.no_grad():
             changed = deaf.infer(seen, known, rng=None)
-            drawn = deaf.decode(before.latents, known).mean - before.pixels.mean
+            drawn = deaf.decode(before.latents, known, maps=before.maps).mean - before.pixels.mean
         assert float(drawn.abs().max()) > 1e-4
         if any(level.stochastic()):
             gaps = [a - b for a, b in zip(changed.means, before.means, strict=True)]
@@ -120,7 +120,7 @@ def test_decoding_inferred_latents_is_what_inference_decoded():
     known = model.scale(torch.from_numpy(strangers().parents[:3]))
     with torch.no_grad():
         found = model.infer(model.look(images), known, rng=rng())
-        again = model.decode(found.latents, known)
+        again = model.decode(found.latents, known, maps=found.maps)
     assert torch.equal(found.pixels.mean, again.mean)
     assert torch.equal(found.pixels.log_scale, again.log_scale)
 

@@ -26,14 +26,11 @@ from spinecast.models import hvae_training
 from spinecast.models.fit_settings import FitSettings
 from spinecast.models.hvae import DEMO, PAPER, TwoLevelHVAE
 from spinecast.models.hvae_layers import (
-    ParentEffects,
     ParentScale,
     Pixels,
     abduct_noise,
-    apply_effects,
     apply_noise,
-    displace,
-    displace_exactly,
+    carry,
     gaussian_kl,
     negative_log_likelihood,
     without_grain,
@@ -49,6 +46,7 @@ from spinecast.models.hvae_training import (
     laplacian,
 )
 from spinecast.models.image_model import repeat_rows
+from spinecast.models.parent_effects import ParentEffects, displace, displace_exactly
 
 
 def rng(seed=0):
@@ -116,17 +114,18 @@ def test_no_displacement_is_the_same_image_bit_for_bit():
     images = torch.rand(2, 17, 23, generator=rng())
     assert torch.equal(displace_exactly(images, torch.zeros(2, 2, 17, 23)), images)
     pixels = Pixels(images, torch.tensor(0.0), torch.rand(2, 2, 17, 23), torch.rand(2, 17, 23))
-    assert torch.equal(apply_effects(images, pixels, pixels), images)
+    assert torch.equal(carry(images, pixels, pixels), images)
 
 
 def test_average_parents_have_no_effects_whatever_was_learnt():
-    effects = ParentEffects(4, 3, image_shape=(16, 16))
+    effects = ParentEffects(3, image_shape=(48, 36))
     torch.nn.init.normal_(effects.coefficients.weight, generator=rng())
-    features = torch.randn(2, 4, 4, 4, generator=rng())
-    field, gain = (part.detach() for part in effects(features, torch.zeros(2, 3)))
+    maps = effects.read(torch.randn(2, 48, 36, generator=rng()))
+    assert maps.shape == (2, 3, 3, 12, 9)
+    field, gain = (part.detach() for part in effects(maps, torch.zeros(2, 3)))
     assert float(field.abs().max()) == float(gain.abs().max()) == 0
-    twice, _ = effects(features, torch.full((2, 3), 2.0))
-    once, _ = effects(features, torch.ones(2, 3))
+    twice, _ = effects(maps, torch.full((2, 3), 2.0))
+    once, _ = effects(maps, torch.ones(2, 3))
     torch.testing.assert_close(twice, 2 * once)
     assert float(once.detach().abs().max()) > 0
 

@@ -75,7 +75,8 @@ def test_a_batch_asks_those_who_have_another_image():
     images = Twice(people, change=YEARS)
     follow_ups = images.pairs()
     batch = np.array([11, 3, 5, 9, 0])
-    places, later, asked = with_follow_ups(batch, images, follow_ups, scale=lambda x: x, most=2)
+    known = torch.from_numpy(follow_ups.parents)
+    places, later, asked = with_follow_ups(batch, images, follow_ups, asked=known, most=2)
     assert places.tolist() == [1, 2]
     assert later.shape == (2, *SHAPE)
     np.testing.assert_array_equal(asked, images.parents[[8 + 3, 8 + 5]])
@@ -91,7 +92,7 @@ def test_a_model_that_changes_nothing_misses_what_the_pairs_differ_by():
     with torch.no_grad():
         inferred = model.infer(model.look(given), own, rng=None)
         places, later, _ = with_follow_ups(
-            np.arange(16), images, follow_ups, scale=model.scale, most=16
+            np.arange(16), images, follow_ups, asked=own, most=16
         )
         gap = missed(model, given, inferred, followed=(places, later, own), columns=slice(None))
         nobody = missed(

@@ -41,11 +41,14 @@ class ImageNoise:
     before
         The density it was abducted with, where the noise moves with the anatomy; its rows
         as those of ``latents``.
+    maps
+        How parents act on each image, where the model has such effects.
     """
 
     latents: tuple[torch.Tensor, ...]
     pixels: torch.Tensor
     before: Pixels | None
+    maps: torch.Tensor | None
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,7 @@ class ImageMechanism:
             latents=inferred.latents,
             pixels=noise.unflatten(0, (len(given), particles)),
             before=inferred.pixels if moves else None,
+            maps=inferred.maps,
         )
 
     @torch.no_grad()
@@ -146,7 +150,10 @@ class ImageMechanism:
         """
         n, particles = noise.pixels.shape[:2]
         (known,) = repeat_rows([self._standardised(parents)], particles)
-        after = self.model.decode(noise.latents, known)
+        if noise.before is None:
+            after = self.model.decode(noise.latents, known, maps=noise.maps)
+        else:
+            after = self.model.under(noise.latents, known, maps=noise.maps, before=noise.before)
         drawn = apply_noise(
             noise.pixels.flatten(0, 1), after, before=noise.before, redraw=self.model.redraw
         )

@@ -81,7 +81,7 @@ class DeepConfig:
         Let the finest latents start as the lowest cosine frequencies of their squares of
         pixels, so that training begins where image compression ends.
     effects
-        Level (0 is the finest) whose features give displacement and gain; None has neither.
+        Have a displacement and a gain by the parents.
     lowest_log_scale
         Floor of the pixels' log scale: about half a grey level of 8-bit images.
     likelihood, transport
@@ -97,7 +97,7 @@ class DeepConfig:
     embedding: int = 32
     noise_width: int = 16
     linear_path: bool = False
-    effects: int | None = None
+    effects: bool = False
     lowest_log_scale: float = -6.0
     likelihood: Likelihood = "gaussian"
     transport: Transport = "additive"
@@ -130,7 +130,7 @@ DEMO = DeepConfig(
         Level(2, 96, 1, 2, 16),
     ),
     linear_path=True,
-    effects=1,
+    effects=True,
     transport="transported",
 )
 
@@ -172,12 +172,11 @@ class DeepHVAE(ImageModel):
             self.leave.bias.zero_()
             # a wide density at first: about a tenth of the grey range
             self.leave.bias[config.patch**2 :] = -2.3
-        if config.effects is not None:
-            self.add_effects(config.levels[config.effects].width)
+        if config.effects:
+            self.add_effects()
 
-    def look(self, images: torch.Tensor) -> list[torch.Tensor]:
+    def _look(self, images: torch.Tensor) -> list[torch.Tensor]:
         """Return the encoder's features, coarsest first."""
-        self.check(images)
         folded = F.pixel_unshuffle((images - self.mean_image)[:, None], self.config.patch)
         h, seen = self.enter(folded), []
         for level in self.encoder:
@@ -187,7 +186,7 @@ class DeepHVAE(ImageModel):
             seen.insert(0, self.linear.analyse(2 * (images - self.mean_image)[:, None]))
         return seen[::-1]
 
-    def infer(
+    def _infer(
         self, seen: list[torch.Tensor], standardised: torch.Tensor, *, rng: torch.Generator | None
     ) -> Inferred:
         """Draw all latents from coarse to fine (see :class:`ImageModel`)."""
@@ -212,17 +211,17 @@ class DeepHVAE(ImageModel):
             means.append(posterior[0])
             return z
 
-        pixels = self._top_down(choose, standardised, heard)
+        pixels = self._top_down(choose, heard)
         return Inferred(latents=tuple(latents), means=tuple(means), kl=kl, pixels=pixels)
 
-    def decode(self, latents: tuple[torch.Tensor, ...], standardised: torch.Tensor) -> Pixels:
+    def _decode(self, latents: tuple[torch.Tensor, ...], standardised: torch.Tensor) -> Pixels:
         """Return the density of the pixels; the prior's stream is not needed for it."""
         given = iter(latents)
 
         def choose(_block: _DecoderBlock, _h: torch.Tensor, _level: int) -> torch.Tensor:
             return next(given)
 
-        return self._top_down(choose, standardised, self.embed(standardised))
+        return self._top_down(choose, self.embed(standardised))
 
     def draw_prior(self, n: int, rng: torch.Generator) -> tuple[torch.Tensor, ...]:
         """Return latents of n images that no one has."""
@@ -252,12 +251,11 @@ class DeepHVAE(ImageModel):
     def _top_down(
         self,
         choose: Callable[[_DecoderBlock, torch.Tensor, int], torch.Tensor],
-        standardised: torch.Tensor,
         heard: torch.Tensor,
     ) -> Pixels:
         config = self.config
         h = self.start.expand(len(heard), -1, -1, -1)
-        features, finest = h, h
+        finest = h
         for number, level in enumerate(self.levels):
             h = level.enter(h)
             for block in level.blocks:
@@ -265,18 +263,13 @@ class DeepHVAE(ImageModel):
                     finest = choose(block, h, number)
                     h = h + block.to_image(finest)
                 h = block.body(h, heard)
-            if len(self.levels) - 1 - number == config.effects:
-                features = h
         drawn, log_scale = self.leave(F.silu(h)).chunk(2, dim=1)
         drawn = F.pixel_shuffle(drawn, config.patch)[:, 0] + self.mean_image
         if self.linear is not None:
             drawn = drawn + self.linear.synthesise(finest)[:, 0] / 2
         log_scale = F.pixel_shuffle(log_scale, config.patch)[:, 0]
         log_scale = log_scale.clamp(min=config.lowest_log_scale, max=0.0)
-        pixels = Pixels(drawn, log_scale)
-        if self.effects is None:
-            return pixels
-        return self.effects.put_in(pixels, features, standardised)
+        return Pixels(drawn, log_scale)
 
 
 class _EncoderLevel(nn.Module):

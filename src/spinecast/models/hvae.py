@@ -6,7 +6,7 @@ a Laplace density with one learnt scale. Where the released code strays from its
 text we follow the text: the density is of plain [0, 1] pixels, the parents are
 standardised, and pixel noise is abducted. ``DEMO`` trains on two cores: pixels are
 folded into channels first, the decoder hears the parents in every block, and width,
-height and density act as a displacement and a gain (see ``hvae_layers``).
+height and density act as a displacement and a gain (see ``parent_effects``).
 """
 
 from __future__ import annotations
@@ -56,8 +56,7 @@ class TwoLevelConfig:
         Let every decoder block hear the parents; the published one hears them at its
         start alone.
     effects
-        Displacement and gain by the parents, read off the decoder's stage of this number;
-        None has neither, as published.
+        Have a displacement and a gain by the parents; the published one has neither.
     likelihood, transport
         See :class:`~spinecast.models.image_model.ImageModel`.
     first_log_scale, highest_scale
@@ -73,7 +72,7 @@ class TwoLevelConfig:
     inner_latents: int = 100
     hidden: int = 256
     film: bool = False
-    effects: int | None = None
+    effects: bool = False
     likelihood: Likelihood = "laplace"
     transport: Transport = "additive"
     first_log_scale: float = -5.0
@@ -86,10 +85,11 @@ PAPER = TwoLevelConfig()
 #: Ours: trains from scratch in minutes on two cores.
 DEMO = TwoLevelConfig(
     patch=4,
-    encoder=(32, 48, 64, 96),
-    decoder=(96, 64, 32),
+    encoder=(24, 32, 48, 64),
+    decoder=(48, 40, 32, 24),
+    hidden=128,
     film=True,
-    effects=1,
+    effects=True,
     transport="transported",
     first_log_scale=-3.0,
     highest_scale=0.2,
@@ -117,8 +117,8 @@ class TwoLevelHVAE(ImageModel):
         self.config = config
         self.encoder = _Encoder(config)
         self.decoder = _Decoder(config)
-        if config.effects is not None:
-            self.add_effects(config.decoder[config.effects])
+        if config.effects:
+            self.add_effects()
         outer, inner, hidden = config.outer_latents, config.inner_latents, config.hidden
         seen = inner + len(config.logged)
         self.outer = nn.Linear(seen, 2 * outer)
@@ -129,12 +129,11 @@ class TwoLevelHVAE(ImageModel):
             self.inner[-1].bias[inner:] = FIRST_LOG_STD
         self.log_scale = nn.Parameter(torch.tensor(config.first_log_scale))
 
-    def look(self, images: torch.Tensor) -> list[torch.Tensor]:
+    def _look(self, images: torch.Tensor) -> list[torch.Tensor]:
         """Return the encoder's features, (n, inner latents)."""
-        self.check(images)
         return [self.encoder(images - self.mean_image)]
 
-    def infer(
+    def _infer(
         self, seen: list[torch.Tensor], standardised: torch.Tensor, *, rng: torch.Generator | None
     ) -> Inferred:
         """Draw z2, then z1 (see :class:`ImageModel`)."""
@@ -145,19 +144,15 @@ class TwoLevelHVAE(ImageModel):
         z1 = draw(*inner, rng)
         kl = gaussian_kl(outer, standard_normal_like(z2))
         kl = kl + gaussian_kl(inner, split_gaussian(self.inner_prior(z2)))
-        pixels = self.decode((z2, z1), standardised)
+        pixels = self._decode((z2, z1), standardised)
         return Inferred(latents=(z2, z1), means=(outer[0], inner[0]), kl=kl, pixels=pixels)
 
-    def decode(self, latents: tuple[torch.Tensor, ...], standardised: torch.Tensor) -> Pixels:
+    def _decode(self, latents: tuple[torch.Tensor, ...], standardised: torch.Tensor) -> Pixels:
         """Return the density of the pixels; z2 acts through z1 alone."""
-        drawn, features = self.decoder(latents[1], standardised)
-        drawn = drawn + self.mean_image
+        drawn = self.decoder(latents[1], standardised) + self.mean_image
         # a cap, because a wide density explains every image and draws none
         log_scale = self.log_scale.clamp(LOG_STD_RANGE[0], _log(self.config.highest_scale))
-        pixels = Pixels(drawn, log_scale)
-        if self.effects is None or features is None:
-            return pixels
-        return self.effects.put_in(pixels, features, standardised)
+        return Pixels(drawn, log_scale)
 
     def draw_prior(self, n: int, rng: torch.Generator) -> tuple[torch.Tensor, ...]:
         """Return z2 and z1 of n images that no one has."""
@@ -182,7 +177,7 @@ class _Encoder(nn.Sequential):
 
 
 class _Decoder(nn.Module):
-    """z1 and parents to an image's difference from the mean image, and features for the effects."""
+    """z1 and parents to an image's difference from the mean image."""
 
     def __init__(self, config: TwoLevelConfig) -> None:
         super().__init__()
@@ -202,20 +197,16 @@ class _Decoder(nn.Module):
         )
         self.leave = nn.Conv2d(widths[-1], config.patch**2, 1)
         nn.init.zeros_(self.leave.bias)
-        self.patch, self.at = config.patch, config.effects
+        self.patch = config.patch
 
-    def forward(
-        self, z1: torch.Tensor, standardised: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Return (n, rows, columns) and features."""
+    def forward(self, z1: torch.Tensor, standardised: torch.Tensor) -> torch.Tensor:
+        """Return (n, rows, columns)."""
         heard = None if self.embed is None else self.embed(standardised)
         h = self.enter(torch.cat([z1, standardised], dim=1)).unflatten(1, self.start)
         h = self.first(h, heard)
-        features = h if self.at == 0 else None
-        for number, (grow, block) in enumerate(zip(self.stages, self.blocks, strict=True), start=1):
+        for grow, block in zip(self.stages, self.blocks, strict=True):
             h = block(grow(h), heard)
-            features = h if self.at == number else features
-        return F.pixel_shuffle(self.leave(h), self.patch)[:, 0], features
+        return F.pixel_shuffle(self.leave(h), self.patch)[:, 0]
 
 
 class _Fold(nn.Module):

@@ -2,17 +2,15 @@
 
 An image model decodes latents z and parents pa to a density of every pixel. What the
 parents do is split in two. A network hears them in every block (FiLM). And a smooth
-displacement and a smooth gain, both linear in the standardised parents with
-coefficients that depend on the latents, act on the image that the network drew: wider
-bodies are a deformation, denser bone a multiplication, and either carries a person's
-own detail along where a network would draw it anew.
+displacement and a smooth gain act on the image that the network drew (see
+``parent_effects``).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -20,6 +18,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from spinecast.errors import error
+from spinecast.models.parent_effects import displace_exactly
 
 Likelihood = Literal["laplace", "gaussian"]
 Transport = Literal["additive", "transported"]
@@ -54,6 +53,10 @@ class Pixels:
     field: torch.Tensor | None = None
     log_gain: torch.Tensor | None = None
 
+    def with_effects(self, field: torch.Tensor, log_gain: torch.Tensor) -> Pixels:
+        """Return the same under other parents' displacement and gain; the mean stays."""
+        return replace(self, field=field, log_gain=log_gain)
+
     def __getitem__(self, rows: slice | torch.Tensor) -> Pixels:
         """Return the same of some images."""
         log_scale = self.log_scale.expand_as(self.mean)
@@ -76,12 +79,16 @@ class Inferred:
         (n,) nats between posterior and prior, summed over all latents.
     pixels
         Density of the images under these latents and the images' own parents.
+    maps
+        How the parents act on each image (see ``parent_effects``); None where the model has
+        no effects.
     """
 
     latents: tuple[torch.Tensor, ...]
     means: tuple[torch.Tensor, ...]
     kl: torch.Tensor
     pixels: Pixels
+    maps: torch.Tensor | None = None
 
 
 class ParentScale(nn.Module):
@@ -176,75 +183,6 @@ class FilmBlock(nn.Module):
         return x + h if self.skip else h
 
 
-class ParentEffects(nn.Module):
-    """A smooth displacement and a smooth log gain, linear in the standardised parents.
-
-    Their coefficients are maps read off a decoder's features; they start at zero, and are
-    zero for average parents at any time.
-    """
-
-    #: What an output of 1 means: share of the image's side, and log gain.
-    REACH, GAIN = 0.02, 0.5
-
-    #: How many times coarser the gain's maps are than the displacement's.
-    BLUR = 4
-
-    def __init__(self, width: int, parents: int, *, image_shape: tuple[int, int]) -> None:
-        super().__init__()
-        self.image_shape, self.parents = image_shape, parents
-        self.mix = nn.Conv2d(width, width, 3, padding=1)
-        self.coefficients = nn.Conv2d(width, 3 * parents, 1)
-        nn.init.zeros_(self.coefficients.weight)
-        nn.init.zeros_(self.coefficients.bias)
-
-    def forward(
-        self, features: torch.Tensor, standardised: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the field, (n, 2, rows, columns) in pixels, and log gain, (n, rows, columns)."""
-        maps = self.coefficients(F.silu(self.mix(F.silu(features))))
-        maps = maps.unflatten(1, (self.parents, 3))
-        total = (maps * standardised[:, :, None, None, None]).sum(dim=1)
-        # a gain that could follow edges would pass for a displacement
-        gain = self._stretched(F.avg_pool2d(total[:, 2:], self.BLUR, ceil_mode=True))
-        field = self._stretched(total[:, :2]) * (self.REACH * max(self.image_shape))
-        return field, gain[:, 0] * self.GAIN
-
-    def _stretched(self, maps: torch.Tensor) -> torch.Tensor:
-        return F.interpolate(maps, size=self.image_shape, mode="bilinear", align_corners=False)
-
-    def put_in(self, drawn: Pixels, features: torch.Tensor, standardised: torch.Tensor) -> Pixels:
-        """Return the density of an image of average parents with the effects in its mean."""
-        field, log_gain = self(features, standardised)
-        mean = displace(drawn.mean, field) * log_gain.exp()
-        return Pixels(mean, drawn.log_scale, field, log_gain)
-
-
-def displace(images: torch.Tensor, field: torch.Tensor) -> torch.Tensor:
-    """Return images whose every pixel is looked up ``field`` pixels (down, right) away.
-
-    Bilinear, the border repeated. ``images`` (n, rows, columns), ``field`` (n, 2, rows, columns).
-    """
-    return _look_up(images, field)
-
-
-def displace_exactly(images: torch.Tensor, field: torch.Tensor) -> torch.Tensor:
-    """Return :func:`displace` less its rounding: a field of zero returns the images bit for bit."""
-    return images + (_look_up(images, field) - _look_up(images, torch.zeros_like(field)))
-
-
-def _look_up(images: torch.Tensor, field: torch.Tensor) -> torch.Tensor:
-    rows, columns = images.shape[1:]
-    down = torch.linspace(-1, 1, rows, device=images.device, dtype=images.dtype)
-    right = torch.linspace(-1, 1, columns, device=images.device, dtype=images.dtype)
-    x = right[None, None, :] + field[:, 1] * (2 / max(1, columns - 1))
-    y = down[None, :, None] + field[:, 0] * (2 / max(1, rows - 1))
-    grid = torch.stack([x, y], dim=-1)
-    found = F.grid_sample(
-        images[:, None], grid, mode="bilinear", padding_mode="border", align_corners=True
-    )
-    return found[:, 0]
-
-
 def abduct_noise(images: torch.Tensor, pixels: Pixels) -> torch.Tensor:
     """Return the pixels' exogenous noise, (image - mean) / scale."""
     return (images - pixels.mean) * (-pixels.log_scale).exp()
@@ -298,13 +236,6 @@ def carry(images: torch.Tensor, before: Pixels, after: Pixels) -> torch.Tensor:
     if before.log_gain is None or after.log_gain is None:
         return moved
     return moved * (after.log_gain - before.log_gain).exp()
-
-
-def apply_effects(images: torch.Tensor, before: Pixels, after: Pixels) -> torch.Tensor | None:
-    """Return the images of :func:`carry`, None where the densities have no effects."""
-    if before.field is None or after.field is None:
-        return None
-    return carry(images, before, after)
 
 
 def negative_log_likelihood(

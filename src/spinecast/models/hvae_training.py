@@ -18,14 +18,14 @@ from spinecast.images.fidelity import middle_columns
 from spinecast.models.fit import Batch, FitResult, FitSettings, fit, index_batches
 from spinecast.models.hvae_layers import (
     Inferred,
-    ParentEffects,
     Pixels,
-    apply_effects,
+    carry,
     negative_log_likelihood,
 )
 from spinecast.models.image_follow_ups import FollowUps, missed, with_follow_ups
 from spinecast.models.image_model import ImageModel, counterfactual_images, repeat_rows
 from spinecast.models.latent_pairs import ReadsImages
+from spinecast.models.parent_effects import ParentEffects
 from spinecast.models.parent_reader import ParentReader
 
 Model = TypeVar("Model", bound=ImageModel)
@@ -118,7 +118,7 @@ DEMO = HVAETraining(
         clip_norm=20.0, skip_norm=2000.0, validate_every=250,
     ),
     counterfactual=0.5,
-    follow_up=3.0,
+    follow_up=10.0,
 )  # fmt: skip
 
 
@@ -166,7 +166,8 @@ def fit_image_model(
     known = model.scale(values)
     asks = bool(training.follow_up and follow_ups is not None and len(follow_ups))
     model.redraw.fill_(0.0 if asks else 1.0)
-    lesson = _Lesson(model, images, rows, known, follow_ups if asks else None)
+    asked = model.scale(torch.from_numpy(follow_ups.parents)) if asks and follow_ups else None
+    lesson = _Lesson(images, rows, known, follow_ups if asks else None, asked)
     unchanged = follow_ups.unchanged if follow_ups is not None else 0.0
     return fit(
         model,
@@ -183,11 +184,11 @@ def fit_image_model(
 class _Lesson:
     """What batches are made of: see :func:`fit_image_model`; ``known`` is standardised."""
 
-    model: ImageModel
     images: ReadsImages
     rows: np.ndarray
     known: torch.Tensor
     follow_ups: FollowUps | None
+    asked: torch.Tensor | None
 
     def batches(self, epoch: int, *, training: HVAETraining) -> Iterator[Batch]:
         settings = training.fit
@@ -198,12 +199,12 @@ class _Lesson:
             done = torch.tensor(_share_done(settings, epoch, step=step))
             chosen = self.rows[batch]
             given = torch.from_numpy(self.images.read(chosen)), self.known[chosen], done
-            if self.follow_ups is None:
+            if self.follow_ups is None or self.asked is None:
                 yield given
                 continue
             most = round(training.follow_up_share * len(batch))
             yield (*given, *with_follow_ups(chosen, self.images, self.follow_ups,
-                                            scale=self.model.scale, most=most))  # fmt: skip
+                                            asked=self.asked, most=most))  # fmt: skip
 
 
 class _Loss(Protocol):
@@ -302,12 +303,13 @@ def _moved_readings(
     reader.to(images.device)
     other = torch.randperm(len(known), generator=rng, device=known.device)[:n]
     asked, before = known[other], inferred.pixels[:n]
-    latents = tuple(z[:n] for z in inferred.latents)
-    after = module.decode(latents, asked)
-    # what the network draws anew could deceive a reader by grey levels nobody sees; a smooth
-    # displacement and gain of the image itself cannot, so where there are any they must do it
-    made = apply_effects(images[:n], before, after)
-    if made is None:
+    if module.effects is not None and inferred.maps is not None:
+        # what the network draws anew could deceive a reader by grey levels nobody sees; a smooth
+        # displacement and gain of the image itself cannot, so where there are any they must do it
+        after = before.with_effects(*module.effects(inferred.maps[:n], asked))
+        made = carry(images[:n], before, after)
+    else:
+        after = module.decode(tuple(z[:n] for z in inferred.latents), asked)
         made = counterfactual_images(images[:n], before, after, module=module)
     jitter = torch.randn(made.shape, generator=rng, device=made.device)
     made = made + reader.config.jitter * jitter

@@ -4,7 +4,10 @@ Among people, what age does hides behind what makes them differ anyway. Within a
 it does not: the later image *is* the counterfactual of the earlier one under the later
 age, up to how the person lay, the detector's noise and whatever befell the person. How
 the person lay is undone by a shift and a turn; no scale and no contrast, which are what
-years change. The rest is noise that many people average out.
+years change. At last only the middle of the image is matched: where a spine gets shorter
+something must stay in place, and an image is centred on what it was taken of. Matched as
+a whole, half of a shortening would pass for a pose. The rest is noise that many people
+average out.
 
 All of it but one: a second scan lies straighter than a crooked first one, whichever came
 first, and a network that redraws the image learns that as if years had done it. Displacement
@@ -23,6 +26,7 @@ import numpy as np
 import torch
 
 from spinecast.errors import error
+from spinecast.models.device import best_device
 from spinecast.models.hvae_layers import Inferred, blurred
 from spinecast.models.image_model import ImageModel, counterfactual_images
 from spinecast.models.latent_pairs import ReadsImages
@@ -98,15 +102,22 @@ def find_follow_ups(
     if not len(rows) == len(others) == len(parents) or len(np.unique(rows)) != len(rows):
         raise error("SC-407", expected="each image once, with one other", got="others",
                     where="follow-ups")  # fmt: skip
+    device = best_device()
     poses, gaps = [torch.zeros(0, 4)], [torch.zeros(0)]
     for start in range(0, len(rows), _AT_ONCE):
         part = slice(start, start + _AT_ONCE)
-        fixed, moving = (torch.from_numpy(images.read(which[part])) for which in (rows, others))
-        poses.append(estimate_pose(moving, fixed, rigid=True, patience=2))
-        moved, inside = in_pose(moving, poses[-1])
+        fixed, moving = (
+            torch.from_numpy(images.read(which[part])).to(device) for which in (rows, others)
+        )
+        quarter = fixed.shape[1] // 4
+        middle = slice(quarter, fixed.shape[1] - quarter), columns
+        pose = estimate_pose(moving, fixed, rigid=True, patience=2, region=middle)
+        poses.append(pose.cpu())
+        moved, inside = in_pose(moving, pose)
         if progress is not None:
             progress(min(1.0, (start + _AT_ONCE) / len(rows)), "brought into one pose")
-        gaps.append(_gap((fixed - moved)[:, :, columns], (inside > 0.5)[:, :, columns]))
+        gap = _gap((fixed - moved)[:, :, columns], (inside > 0.5)[:, :, columns])
+        gaps.append(gap.cpu())
     unchanged = torch.cat(gaps)
     return FollowUps(
         np.asarray(rows), np.asarray(others), np.asarray(parents, dtype=np.float64),
@@ -119,7 +130,7 @@ def with_follow_ups(
     images: ReadsImages,
     follow_ups: FollowUps,
     *,
-    scale: Callable[[torch.Tensor], torch.Tensor],
+    asked: torch.Tensor,
     most: int,
 ) -> Iterator[torch.Tensor]:
     """Yield what :func:`missed` needs of a batch of rows.
@@ -131,7 +142,7 @@ def with_follow_ups(
     pairs = np.array([at[int(batch[place])] for place in places], dtype=int)
     yield torch.tensor(places, dtype=torch.long)
     yield follow_ups.later(images, pairs)
-    yield scale(torch.from_numpy(follow_ups.parents[pairs]))
+    yield asked[pairs]
 
 
 def missed(
@@ -158,7 +169,9 @@ def missed(
     if not len(places):
         return images.new_zeros(())
     before = inferred.pixels[places]
-    after = module.decode(tuple(z[places] for z in inferred.latents), asked)
+    maps = None if inferred.maps is None else inferred.maps[places]
+    latents = tuple(z[places] for z in inferred.latents)
+    after = module.under(latents, asked, maps=maps, before=before)
     made = counterfactual_images(images[places], before, after, module=module)
     known = later.isfinite()
     difference = made - later.nan_to_num()

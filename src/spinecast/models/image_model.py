@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -12,20 +13,22 @@ from spinecast.errors import error
 from spinecast.models.hvae_layers import (
     Inferred,
     Likelihood,
-    ParentEffects,
     ParentScale,
     Pixels,
     Transport,
     abduct_noise,
     apply_noise,
 )
+from spinecast.models.parent_effects import ParentEffects, displace
 
 
 class ImageModel(nn.Module, ABC):
     """A density of images given parents, with latents that are independent of the parents.
 
     Three steps, so that what is dear is done once: :meth:`look` reads the images,
-    :meth:`infer` draws latents, :meth:`decode` returns the density under any parents.
+    :meth:`infer` draws latents, :meth:`decode` returns the density under any parents. A
+    backbone has the same three without the effects of the parents: ``_look``, ``_infer``
+    and ``_decode``.
 
     Attributes
     ----------
@@ -63,24 +66,86 @@ class ImageModel(nn.Module, ABC):
         self.register_buffer("mean_image", torch.full(self.image_shape, 0.5))
         self.register_buffer("redraw", torch.ones(()))
 
-    def add_effects(self, width: int) -> None:
-        """Give the model a displacement and a gain, read off features of this width."""
-        parents = len(self.scale.logged)
-        self.effects = ParentEffects(width, parents, image_shape=self.image_shape)
+    def add_effects(self) -> None:
+        """Give the model a displacement and a gain by its parents."""
+        self.effects = ParentEffects(len(self.scale.logged), image_shape=self.image_shape)
 
-    @abstractmethod
     def look(self, images: torch.Tensor) -> list[torch.Tensor]:
-        """Return what the encoder sees: tensors whose first axis is the image's."""
+        """Return what is seen of images (n, rows, columns): tensors with a row an image."""
+        self.check(images)
+        seen = self._look(images)
+        return seen if self.effects is None else [*seen, self._maps(images)]
 
-    @abstractmethod
     def infer(
         self, seen: list[torch.Tensor], standardised: torch.Tensor, *, rng: torch.Generator | None
     ) -> Inferred:
         """Draw latents of images already looked at (their means without ``rng``)."""
+        if self.effects is None:
+            return self._infer(seen, standardised, rng=rng)
+        *rest, maps = seen
+        found = self._infer(rest, standardised, rng=rng)
+        pixels = self._put_in(found.pixels, maps, standardised)
+        return replace(found, pixels=pixels, maps=maps)
+
+    def decode(
+        self,
+        latents: tuple[torch.Tensor, ...],
+        standardised: torch.Tensor,
+        *,
+        maps: torch.Tensor | None = None,
+    ) -> Pixels:
+        """Return the density of the pixels under latents and standardised parents.
+
+        ``maps`` are how parents act on this person; without them they are read off what the
+        network draws.
+        """
+        drawn = self._decode(latents, standardised)
+        if self.effects is None:
+            return drawn
+        return self._put_in(drawn, self._maps(drawn.mean) if maps is None else maps, standardised)
+
+    def under(
+        self,
+        latents: tuple[torch.Tensor, ...],
+        standardised: torch.Tensor,
+        *,
+        maps: torch.Tensor | None,
+        before: Pixels,
+    ) -> Pixels:
+        """Return what counterfactuals take of the density under other parents.
+
+        ``before`` is the images' own. Where nothing that the network would redraw is taken
+        over (``redraw`` is 0) it is not asked to draw: effects alone are of these parents.
+        """
+        if self.effects is None or maps is None or float(self.redraw) > 0:
+            return self.decode(latents, standardised, maps=maps)
+        return before.with_effects(*self.effects(maps, standardised))
+
+    def _maps(self, images: torch.Tensor) -> torch.Tensor:
+        assert self.effects is not None
+        return self.effects.read(images - self.mean_image)
+
+    def _put_in(self, drawn: Pixels, maps: torch.Tensor, standardised: torch.Tensor) -> Pixels:
+        """Return the density with the parents' effects in its mean."""
+        assert self.effects is not None
+        field, log_gain = self.effects(maps, standardised)
+        return Pixels(
+            displace(drawn.mean, field) * log_gain.exp(), drawn.log_scale, field, log_gain
+        )
 
     @abstractmethod
-    def decode(self, latents: tuple[torch.Tensor, ...], standardised: torch.Tensor) -> Pixels:
-        """Return the density of the pixels under latents and standardised parents."""
+    def _look(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """Return what the encoder sees."""
+
+    @abstractmethod
+    def _infer(
+        self, seen: list[torch.Tensor], standardised: torch.Tensor, *, rng: torch.Generator | None
+    ) -> Inferred:
+        """Draw latents; the density is of average parents' effects."""
+
+    @abstractmethod
+    def _decode(self, latents: tuple[torch.Tensor, ...], standardised: torch.Tensor) -> Pixels:
+        """Return the density as the network draws it."""
 
     @abstractmethod
     def draw_prior(self, n: int, rng: torch.Generator) -> tuple[torch.Tensor, ...]:

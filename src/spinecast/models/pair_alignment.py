@@ -85,12 +85,19 @@ def align(moving: torch.Tensor, fixed: torch.Tensor) -> torch.Tensor:
 
 
 def estimate_pose(
-    moving: torch.Tensor, fixed: torch.Tensor, *, rigid: bool = False, patience: int = 1
+    moving: torch.Tensor,
+    fixed: torch.Tensor,
+    *,
+    rigid: bool = False,
+    patience: int = 1,
+    region: tuple[slice, slice] | None = None,
 ) -> torch.Tensor:
     """Return each pose, (n, 4): shifts down and right by shares of the rows, turn, log scale.
 
     Maximises the correlation inside the common field, from coarse to fine, with a weak
     pull towards no movement. ``rigid`` keeps the scale; ``patience`` multiplies the steps.
+    ``region`` has the rows and columns of ``fixed`` that the finest level matches; the
+    coarser ones match all, lest a vertebra be taken for its neighbour.
     """
     free = torch.tensor([1.0, 1.0, 1.0, 0.0 if rigid else 1.0], device=moving.device)
     with torch.enable_grad():
@@ -98,6 +105,8 @@ def estimate_pose(
         for reduction, steps in _LEVELS:
             small, goal = (F.avg_pool2d(x[:, None], reduction) for x in (moving, fixed))
             seen, wanted = (-F.max_pool2d(-_shown(x[:, None]), reduction) for x in (moving, fixed))
+            if region is not None and reduction == _LEVELS[-1][0]:
+                wanted = wanted * F.max_pool2d(_inside(region, fixed)[:, None], reduction)
             optimizer = torch.optim.Adam([pose], lr=0.002 * reduction**0.5)
             for _ in range(patience * steps):
                 moved, inside = _move(small, seen, pose * free)
@@ -115,6 +124,13 @@ def in_pose(moving: torch.Tensor, pose: torch.Tensor) -> tuple[torch.Tensor, tor
     """Return films, (n, rows, columns), seen in ``pose``, and 1 where they show something."""
     moved, inside = _move(moving[:, None], _shown(moving[:, None]), pose)
     return moved[:, 0], inside[:, 0]
+
+
+def _inside(region: tuple[slice, slice], films: torch.Tensor) -> torch.Tensor:
+    """Return 1 in some rows and columns, 0 elsewhere, as (1, rows, columns) of films."""
+    inside = torch.zeros_like(films[:1])
+    inside[:, region[0], region[1]] = 1.0
+    return inside
 
 
 def _shown(films: torch.Tensor) -> torch.Tensor:

@@ -164,6 +164,16 @@ PRESETS: dict[str, Preset] = {
             view="AP",
         ),
         Preset(
+            name="dxa-training",
+            description="6,000 volunteers as of dxa-demo, whom no demo run contains: the shipped "
+            "weights are made from them",
+            people=6000,
+            shape=(192, 192),
+            hazard=_VOLUNTEERS,
+            bmd_known=0.999,
+            view="AP",
+        ),
+        Preset(
             name="gwas-tiny",
             description="300 volunteers with AP spine DXA and genomes of 2,000 variants, some of "
             "them related, of two ancestries; for tests",

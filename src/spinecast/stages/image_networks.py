@@ -35,7 +35,6 @@ _TINY_TWO_LEVEL = replace(
     outer_latents=8,
     inner_latents=16,
     hidden=32,
-    effects=1,
 )
 _TINY_DEEP = replace(
     deep_hvae.DEMO,

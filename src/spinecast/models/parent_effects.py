@@ -1,0 +1,111 @@
+"""What parents do to an image without redrawing it: a displacement and a gain, both smooth.
+
+Wider bodies are a deformation, denser bone a multiplication, and either carries a person's
+own detail along where a network would draw it anew. Both are linear in the standardised
+parents. How they act on this person is read off the image itself: an endplate lies where
+it lies, and latents know it less exactly.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+#: Side of the square of pixels that is one position of the maps.
+_FOLD = 4
+#: Channels by level, each of half the sides of the one before.
+_WIDTHS = (16, 24, 48, 64)
+
+
+class ParentEffects(nn.Module):
+    """A smooth displacement and a smooth log gain, linear in the standardised parents.
+
+    Their coefficients are maps that a small U-net reads off an image; they start at zero, so
+    that nothing moves before it is learnt. Average parents never move anything.
+    """
+
+    #: What an output of 1 means: share of the image's side, and log gain.
+    REACH, GAIN = 0.02, 0.5
+
+    #: How many times coarser the gain's maps are than the displacement's.
+    BLUR = 8
+
+    def __init__(self, parents: int, *, image_shape: tuple[int, int]) -> None:
+        super().__init__()
+        self.image_shape, self.parents = image_shape, parents
+        self.enter = _convolution(_FOLD**2, _WIDTHS[0])
+        self.down = nn.ModuleList(_convolution(a, b, stride=2) for a, b in pairwise(_WIDTHS))
+        self.middle = _convolution(_WIDTHS[-1], _WIDTHS[-1])
+        # on its way up each level hears what was seen there on the way down
+        self.up = nn.ModuleList(_convolution(a + b, a) for a, b in pairwise(_WIDTHS))
+        self.coefficients = nn.Conv2d(_WIDTHS[0], 3 * parents, 1)
+        nn.init.zeros_(self.coefficients.weight)
+        nn.init.zeros_(self.coefficients.bias)
+
+    def read(self, deviations: torch.Tensor) -> torch.Tensor:
+        """Return the coefficients' maps, (n, parents, 3, rows / 4, columns / 4).
+
+        ``deviations`` are images less the mean image, (n, rows, columns).
+        """
+        # grey values are tenths; convolutions start best near one
+        h = self.enter(F.pixel_unshuffle(_FOLD * deviations[:, None], _FOLD))
+        seen = [h]
+        for layer in self.down:
+            seen.append(layer(seen[-1]))
+        h = self.middle(seen.pop())
+        for layer in reversed(self.up):
+            beside = seen.pop()
+            h = layer(torch.cat([beside, F.interpolate(h, size=beside.shape[2:])], dim=1))
+        return self.coefficients(h).unflatten(1, (self.parents, 3))
+
+    def forward(
+        self, maps: torch.Tensor, standardised: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the field, (n, 2, rows, columns) in pixels, and log gain, (n, rows, columns)."""
+        total = (maps * standardised[:, :, None, None, None]).sum(dim=1)
+        # a gain that could follow edges would pass for a displacement
+        gain = self._stretched(F.avg_pool2d(total[:, 2:], self.BLUR, ceil_mode=True))
+        field = self._stretched(total[:, :2]) * (self.REACH * max(self.image_shape))
+        return field, gain[:, 0] * self.GAIN
+
+    def _stretched(self, maps: torch.Tensor) -> torch.Tensor:
+        return F.interpolate(maps, size=self.image_shape, mode="bilinear", align_corners=False)
+
+
+def displace(images: torch.Tensor, field: torch.Tensor) -> torch.Tensor:
+    """Return images whose every pixel is looked up ``field`` pixels (down, right) away.
+
+    Bilinear, the border repeated. ``images`` (n, rows, columns), ``field`` (n, 2, rows, columns).
+    """
+    return _look_up(images, field)
+
+
+def displace_exactly(images: torch.Tensor, field: torch.Tensor) -> torch.Tensor:
+    """Return :func:`displace` less its rounding: a field of zero returns the images bit for bit."""
+    return images + (_look_up(images, field) - _look_up(images, torch.zeros_like(field)))
+
+
+def _look_up(images: torch.Tensor, field: torch.Tensor) -> torch.Tensor:
+    rows, columns = images.shape[1:]
+    down = torch.linspace(-1, 1, rows, device=images.device, dtype=images.dtype)
+    right = torch.linspace(-1, 1, columns, device=images.device, dtype=images.dtype)
+    x = right[None, None, :] + field[:, 1] * (2 / max(1, columns - 1))
+    y = down[None, :, None] + field[:, 0] * (2 / max(1, rows - 1))
+    grid = torch.stack([x, y], dim=-1)
+    found = F.grid_sample(
+        images[:, None], grid, mode="bilinear", padding_mode="border", align_corners=True
+    )
+    return found[:, 0]
+
+
+def _convolution(before: int, after: int, *, stride: int = 1) -> nn.Sequential:
+    layer = nn.Conv2d(before, after, 3, stride, padding=1)
+    # keeps the size of what comes through; torch's own start shrinks it at every layer
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    return nn.Sequential(layer, nn.SiLU())
+
+
+__all__ = ["ParentEffects", "displace", "displace_exactly"]
