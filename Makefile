@@ -40,6 +40,8 @@ bench: $(VENV)/.installed-test
 weights: $(VENV)/.installed
 	$(BIN)/spinecast run followup-xray --preset weights --source simulated:training --seed 2026 --train --out build/weights-run
 	$(BIN)/spinecast export build/weights-run --out src/spinecast/weights/followup-xray
+	$(BIN)/spinecast run counterfactual-dxa --preset weights --source simulated:dxa-training --seed 2026 --train --out build/dxa-weights-run
+	$(BIN)/spinecast export build/dxa-weights-run --out src/spinecast/weights/counterfactual-dxa
 
 docs-images: $(VENV)/.installed
 	$(BIN)/python docs/make_images.py

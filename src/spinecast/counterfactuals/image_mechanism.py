@@ -8,7 +8,7 @@ changes nothing returns the image itself.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -43,12 +43,18 @@ class ImageNoise:
         as those of ``latents``.
     maps
         How parents act on each image, where the model has such effects.
+    known, draws
+        The standardised parents it was abducted with, and what says how far off the effects
+        are, (rows, 3, windows, windows), standard normal; None without a generator or where
+        that was not measured.
     """
 
     latents: tuple[torch.Tensor, ...]
     pixels: torch.Tensor
     before: Pixels | None
     maps: torch.Tensor | None
+    known: torch.Tensor
+    draws: torch.Tensor | None
 
 
 @dataclass(frozen=True)
@@ -58,7 +64,8 @@ class CounterfactualImages:
     Attributes
     ----------
     mean, spread
-        (m, n, rows, columns): over the particles of each image; the spread is 0 of one.
+        (m, n, rows, columns): over the particles of each image; the spread is 0 of one. The
+        mean is of effects as estimated: only the spread knows how far off they may be.
     particles
         (m, n, particles, rows, columns), or None where they were not asked for.
     """
@@ -131,12 +138,18 @@ class ImageMechanism:
         repeated, known = repeat_rows([given, known], particles)
         inferred = self.model.infer(seen, known, rng=generator)
         noise = abduct_noise(repeated, inferred.pixels)
+        effects, draws = self.model.effects, None
+        if effects is not None and generator is not None and bool(effects.stray.any()):
+            shape = (len(repeated), 3, effects.WINDOWS, effects.WINDOWS)
+            draws = torch.randn(shape, generator=generator, device=repeated.device)
         moves = self.model.transport == "transported" and inferred.pixels.field is not None
         return ImageNoise(
             latents=inferred.latents,
             pixels=noise.unflatten(0, (len(given), particles)),
             before=inferred.pixels if moves else None,
             maps=inferred.maps,
+            known=known,
+            draws=draws,
         )
 
     @torch.no_grad()
@@ -154,10 +167,18 @@ class ImageMechanism:
             after = self.model.decode(noise.latents, known, maps=noise.maps)
         else:
             after = self.model.under(noise.latents, known, maps=noise.maps, before=noise.before)
+            after = self._astray(after, noise, known)
         drawn = apply_noise(
             noise.pixels.flatten(0, 1), after, before=noise.before, redraw=self.model.redraw
         )
         return drawn.clamp(0, 1).unflatten(0, (n, particles))
+
+    def _astray(self, after: Pixels, noise: ImageNoise, known: torch.Tensor) -> Pixels:
+        effects = self.model.effects
+        if effects is None or noise.draws is None or after.field is None or after.log_gain is None:
+            return after
+        field, log_gain = effects.astray(noise.draws, known - noise.known)
+        return after.with_effects(after.field + field, after.log_gain + log_gain)
 
     @torch.no_grad()
     def reconstruct(self, images: np.ndarray, parents: np.ndarray) -> np.ndarray:
@@ -216,7 +237,10 @@ class ImageMechanism:
             )
             for number in range(len(asked)):
                 drawn = self.predict(noise, asked[number, rows])
-                mean[number, rows] = drawn.mean(dim=1).cpu().numpy()
+                centre = drawn
+                if noise.draws is not None:
+                    centre = self.predict(replace(noise, draws=None), asked[number, rows])
+                mean[number, rows] = centre.mean(dim=1).cpu().numpy()
                 spread[number, rows] = drawn.std(dim=1, correction=0).cpu().numpy()
                 if kept is not None:
                     kept[number, rows] = drawn.cpu().numpy()

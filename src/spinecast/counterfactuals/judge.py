@@ -61,10 +61,10 @@ class ParentJudge:
         values = (torch.cat(parts) * scale.std + scale.mean).double()
         return torch.where(scale.logged, values.exp(), values).cpu().numpy()
 
-    def save(self, folder: Path, *, name: str = "judge") -> Path:
+    def save(self, folder: Path, *, name: str = "judge", half: bool = False) -> Path:
         """Write the judge as a checkpoint (see :mod:`spinecast.models.checkpoint`)."""
         config = {"parents": list(self.parents), "reader": asdict(self.reader.config)}
-        return save_checkpoint(folder, self.reader, name=name, config=config)
+        return save_checkpoint(folder, self.reader, name=name, config=config, half=half)
 
     @staticmethod
     def load(folder: Path, name: str = "judge") -> ParentJudge:

@@ -50,7 +50,8 @@ def save_checkpoint(
         JSON-able description of the network, returned unchanged by :func:`load_checkpoint`.
     half
         Store 32-bit floats as 16-bit. Halves the size; outputs then differ in the
-        third to fourth digit, so scores are to be made from the loaded weights.
+        third to fourth digit, so scores are to be made from the loaded weights. Vectors and
+        single numbers, such as means and scales, keep their 32 bits.
 
     Returns
     -------
@@ -171,7 +172,8 @@ def _description(folder: Path, name: str) -> dict[str, Any]:
 
 def _on_disk(value: torch.Tensor, *, half: bool) -> torch.Tensor:
     # 16-bit floats end at 65,504; a running variance beyond that keeps its 32 bits
-    shrink = half and value.dtype == torch.float32 and bool((value.abs() < 6e4).all())
+    fits = value.ndim > 1 and bool((value.abs() < 6e4).all())
+    shrink = half and value.dtype == torch.float32 and fits
     plain = value.detach().to("cpu", torch.float16 if shrink else value.dtype)
     # cloned, because tied weights share memory and safetensors refuses that
     return plain.contiguous().clone()

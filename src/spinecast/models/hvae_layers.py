@@ -220,9 +220,10 @@ def apply_noise(
         return pixels.mean + pixels.log_scale.exp() * noise
     residual = before.log_scale.exp() * noise
     anatomy = without_grain(residual)
-    carried = carry(before.mean + anatomy, before, pixels)
-    redrawn = pixels.mean - carry(before.mean, before, pixels)
-    return residual - anatomy + carried + redraw * redrawn
+    carried = residual - anatomy + carry(before.mean + anatomy, before, pixels)
+    if float(redraw) == 0:
+        return carried
+    return carried + redraw * (pixels.mean - carry(before.mean, before, pixels))
 
 
 def carry(images: torch.Tensor, before: Pixels, after: Pixels) -> torch.Tensor:

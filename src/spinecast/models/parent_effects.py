@@ -25,13 +25,25 @@ class ParentEffects(nn.Module):
 
     Their coefficients are maps that a small U-net reads off an image; they start at zero, so
     that nothing moves before it is learnt. Average parents never move anything.
+
+    Attributes
+    ----------
+    stray
+        (2,) how far off they may be: standard deviations of the displacement (pixels) and of
+        the log gain, where the standardised parents change by 1 (root of the sum of squares).
+        Measured by ``effect_spread``; 0 until then.
     """
+
+    stray: torch.Tensor
 
     #: What an output of 1 means: share of the image's side, and log gain.
     REACH, GAIN = 0.02, 0.5
 
     #: How many times coarser the gain's maps are than the displacement's.
     BLUR = 8
+
+    #: Windows a side in which effects stray together.
+    WINDOWS = 6
 
     def __init__(self, parents: int, *, image_shape: tuple[int, int]) -> None:
         super().__init__()
@@ -44,6 +56,7 @@ class ParentEffects(nn.Module):
         self.coefficients = nn.Conv2d(_WIDTHS[0], 3 * parents, 1)
         nn.init.zeros_(self.coefficients.weight)
         nn.init.zeros_(self.coefficients.bias)
+        self.register_buffer("stray", torch.zeros(2))
 
     def read(self, deviations: torch.Tensor) -> torch.Tensor:
         """Return the coefficients' maps, (n, parents, 3, rows / 4, columns / 4).
@@ -70,6 +83,19 @@ class ParentEffects(nn.Module):
         gain = self._stretched(F.avg_pool2d(total[:, 2:], self.BLUR, ceil_mode=True))
         field = self._stretched(total[:, :2]) * (self.REACH * max(self.image_shape))
         return field, gain[:, 0] * self.GAIN
+
+    def astray(
+        self, draws: torch.Tensor, change: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return how far field and log gain are off, under standard normal draws.
+
+        ``draws`` (n, 3, windows, windows); ``change`` (n, parents), of standardised parents.
+        Shapes as of :meth:`forward`; nothing where nothing changes.
+        """
+        size = change.square().sum(dim=1).sqrt()[:, None, None, None]
+        # what is interpolated between windows is smaller than in their middle, by 2/3 on average
+        off = 1.5 * size * self._stretched(draws)
+        return off[:, :2] * self.stray[0], off[:, 2] * self.stray[1]
 
     def _stretched(self, maps: torch.Tensor) -> torch.Tensor:
         return F.interpolate(maps, size=self.image_shape, mode="bilinear", align_corners=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from spinecast.counterfactuals.judge import ParentJudge
 from spinecast.errors import error
 from spinecast.files import write_table
 from spinecast.images.fidelity import middle_columns
+from spinecast.models.effect_spread import measure_stray
 from spinecast.models.fit import FitResult
 from spinecast.models.hvae_training import fit_image_model
 from spinecast.models.image_follow_ups import FollowUps, find_follow_ups
@@ -23,6 +25,7 @@ from spinecast.models.parent_reader import ParentReader, ReaderConfig, fit_reade
 from spinecast.run import StageContext
 from spinecast.seeds import integer
 from spinecast.stages.counterfactual_run import BACKBONES
+from spinecast.stages.counterfactual_settings import CounterfactualSettings
 from spinecast.stages.image_networks import (
     Lesson,
     image_training,
@@ -43,8 +46,17 @@ STUDY = "counterfactual-dxa"
 _VALIDATION_SCANS = 128
 
 
+@dataclass(frozen=True)
+class _Teachers:
+    """The reader of parents, and pairs of training and of validation people."""
+
+    reader: ParentReader
+    follow_ups: FollowUps | None
+    held_out: FollowUps | None
+
+
 def make_image_models(context: StageContext) -> None:
-    """Write both image mechanisms and the reader that they were trained against."""
+    """Write both image mechanisms and, of a training, the reader that they were fitted against."""
     lesson, choice = Lesson.of(context), context.options["networks"]
     started: dict[str, ImageMechanism] = {}
     if choice != "train":
@@ -54,25 +66,30 @@ def make_image_models(context: StageContext) -> None:
             require_fit(mechanism, lesson.settings, lesson.graph)
         if choice == "weights":
             for name, mechanism in started.items():
-                mechanism.save(context.folder, name=name)
-            ParentJudge.load(given, "reader").save(context.folder, name="reader")
+                mechanism.save(context.folder, name=name, half=True)
             return
     reader = _fitted_reader(
         lesson, "reader", config=reader_config(lesson.settings, lesson.graph),
         progress=part_of(context, (0.0, 0.05), label="reader"),
     )  # fmt: skip
-    ParentJudge(reader, lesson.graph.image_parents).save(context.folder, name="reader")
+    ParentJudge(reader, lesson.graph.image_parents).save(context.folder, name="reader", half=True)
     scm = load_scm(context.needs["mechanisms"])
-    follow_ups = follow_ups_of(
-        lesson, scm, progress=part_of(context, (0.05, 0.08), label="follow-ups")
+    teachers = _Teachers(
+        reader,
+        follow_ups_of(lesson, scm, progress=part_of(context, (0.05, 0.08), label="follow-ups")),
+        follow_ups_of(lesson, scm, split="validation"),
     )
     for number, (name, words) in enumerate(BACKBONES.items()):
         low, high = (0.08 + 0.92 * (number + k) / len(BACKBONES) for k in (0, 1))
         progress = part_of(context, (low, high), label=f"{words} model")
         mechanism, result = _fitted_mechanism(
-            lesson, name, teachers=(reader, follow_ups), start=started.get(name), progress=progress
+            lesson,
+            name,
+            teachers=teachers,
+            start=started.get(name),
+            progress=progress,
         )
-        mechanism.save(context.folder, name=name)
+        mechanism.save(context.folder, name=name, half=True)
         write_table(context.folder / f"history_{name}.csv", result.history)
     shutil.rmtree(lesson.folder, ignore_errors=True)
 
@@ -91,7 +108,9 @@ def make_judges(context: StageContext) -> None:
             progress=part_of(context, (0.0, 1.0), label="judge"),
         )  # fmt: skip
         judge = ParentJudge(reader, lesson.graph.image_parents)
-    judge.save(context.folder)
+    # judged with what is kept, not with what was fitted
+    judge.save(context.folder, half=True)
+    judge = ParentJudge.load(context.folder)
     test = lesson.places("test")
     errors = judge_errors(judge.read(lesson.scans.read(test)), lesson.parents[test], judge.parents)
     write_table(context.folder / "judge_errors.csv", errors)
@@ -119,25 +138,30 @@ def follow_ups_of(
     lesson: Lesson,
     scm: StructuralCausalModel,
     *,
+    split: str = "train",
     progress: Callable[[float, str], None] | None = None,
 ) -> FollowUps | None:
-    """Return training people's scans beside their scan of the most distant age.
+    """Return a split's scans beside the same person's scan of the most distant age.
 
     The parents asked for are what the causal model foretells of the first scan's under the
     other's age alone. None where the graph knows no time.
     """
     if TIME not in scm.graph.names:
         return None
-    rows, others = _most_distant(lesson.index, lesson.places("train"))
+    rows, others = _most_distant(lesson.index, lesson.places(split))
     before = lesson.index.iloc[rows].reset_index(drop=True)
     then = scm.counterfactual(before, {TIME: lesson.index[TIME].to_numpy(float)[others]},
                               seed=integer(lesson.seed, "follow-ups") % 2**31)  # fmt: skip
     asked = parent_values(lesson.graph, then)
-    settings = lesson.settings
-    middle = middle_columns(settings.preparation.shape[1], settings.judging.roi_columns)
     return find_follow_ups(
-        lesson.scans, rows, others, parents=asked, columns=middle, progress=progress
-    )
+        lesson.scans, rows, others, parents=asked, columns=_middle(lesson.settings),
+        progress=progress,
+    )  # fmt: skip
+
+
+def _middle(settings: CounterfactualSettings) -> slice:
+    """Return the columns of the region of interest."""
+    return middle_columns(settings.preparation.shape[1], settings.judging.roi_columns)
 
 
 def _most_distant(index: pd.DataFrame, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -190,7 +214,7 @@ def _fitted_mechanism(
     lesson: Lesson,
     name: str,
     *,
-    teachers: tuple[ParentReader, FollowUps | None],
+    teachers: _Teachers,
     start: ImageMechanism | None,
     progress: Callable[[float, str], None],
 ) -> tuple[ImageMechanism, FitResult]:
@@ -202,10 +226,14 @@ def _fitted_mechanism(
         lesson.places("train"),
         parents=lesson.parents,
         training=image_training(name, settings, seed=lesson.seed),
-        reader=teachers[0],
-        follow_ups=teachers[1],
+        reader=teachers.reader,
+        follow_ups=teachers.follow_ups,
         validation_rows=lesson.places("validation")[:_VALIDATION_SCANS],
         folder=lesson.folder / name,
         progress=progress,
     )
-    return ImageMechanism(model.cpu(), graph.image_parents), result
+    model.cpu()
+    if teachers.held_out is not None:
+        measure_stray(model, lesson.scans, teachers.held_out, parents=lesson.parents,
+                      columns=_middle(settings))  # fmt: skip
+    return ImageMechanism(model, graph.image_parents), result

@@ -11,7 +11,7 @@ Of ``followup-xray``::
       about.json       preparation, generation settings, provenance
       CARD.md          what they know, what they do not, how well they did
 
-Of ``counterfactual-dxa``: the checkpoints ``two_level``, ``deep``, ``reader``, ``judge`` with
+Of ``counterfactual-dxa``: the checkpoints ``two_level``, ``deep``, ``judge`` with
 their ``judge_errors.csv``, and ``seen.npy``, ``about.json``, ``CARD.md`` alike. The causal
 model of the variables is fitted anew in every run: it takes seconds.
 """
@@ -40,7 +40,7 @@ _COPIED: dict[str, dict[str, tuple[str, ...]]] = {
         "risk": ("risk.json",),
     },
     "counterfactual-dxa": {
-        "image_models": ("two_level*", "deep*", "reader*"),
+        "image_models": ("two_level*", "deep*"),
         "judges": ("judge*",),
     },
 }
