@@ -59,6 +59,8 @@ _CARD_TERMS = (
     ("axioms", "composition_l1"),
     ("axioms", "reversibility_ratio"),
     ("axioms", "effectiveness_ratio"),
+    ("truth", "skill_over_no_change"),
+    ("truth", "interval_coverage"),
 )
 
 
@@ -118,8 +120,10 @@ def export_weights(run: RunFolder, out: Path) -> Path:
         "environment": read_json(run.path / "environment.json"),
     }
     write_json(out / "about.json", about)
-    estimates = pd.read_csv(run.path / "estimates.csv")
-    write_text(out / "CARD.md", _card(about, estimates, _size(out)))
+    tables = [run.path / name for name in ("estimates.csv", "recovery.csv")]
+    found = pd.concat([pd.read_csv(table) for table in tables if table.is_file()])
+    measured = found.drop_duplicates(["analysis", "term"])
+    write_text(out / "CARD.md", _card(about, measured, _size(out)))
     return out
 
 
@@ -136,20 +140,25 @@ def _size(folder: Path) -> float:
     return sum(file.stat().st_size for file in folder.rglob("*.safetensors")) / 1e6
 
 
+def _short(number: float) -> str:
+    return f"{number:.3f}" if abs(number) >= 0.01 else f"{number:.2g}"
+
+
 def _card(about: dict[str, Any], estimates: pd.DataFrame, size: float) -> str:
     """Write the model card, numbers from the run's own test people."""
     measured = [
-        f"| {analysis} / {term} | {row['estimate']:.3f} "
-        f"({row['ci_low']:.3f} to {row['ci_high']:.3f}) | {row['n']} |"
+        f"| {analysis} / {term} | {_short(row['estimate'])} "
+        f"({_short(row['ci_low'])} to {_short(row['ci_high'])}) | {row['n']} |"
         for analysis, term in _CARD_TERMS
         for row in estimates[
             (estimates["analysis"] == analysis) & (estimates["term"] == term)
         ].to_dict("records")
     ]
     shape = " x ".join(str(side) for side in about["preparation"]["shape"])
+    judged = "; `spinecast predict` says so and judges how unlike a film is"
     origin = (
-        "SIMULATED spines only: no real film was seen. On real films the output means nothing; "
-        "`spinecast predict` says so and judges how unlike a film is."
+        "SIMULATED spines only: no real image was seen. On real ones the output means nothing"
+        f"{judged if 'scorers' in _COPIED[about['study']] else ''}."
         if about["simulated"]
         else "films of the cohort named below."
     )
@@ -159,7 +168,7 @@ def _card(about: dict[str, Any], estimates: pd.DataFrame, size: float) -> str:
             "",
             f"Trained on {origin}",
             "",
-            f"- Source `{about['source']}`, seed {about['seed']}; films prepared to {shape}.",
+            f"- Source `{about['source']}`, seed {about['seed']}; images prepared to {shape}.",
             f"- {size:.1f} MB of safetensors; Apache-2.0; made by `make weights`.",
             "- For research and for trying the software. Not a medical device.",
             "- `seen.npy` holds short hashes of the films fitted to, so that no run judges them by",
