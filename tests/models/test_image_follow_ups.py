@@ -91,9 +91,7 @@ def test_a_model_that_changes_nothing_misses_what_the_pairs_differ_by():
     own = model.scale(torch.from_numpy(images.parents[:16]))
     with torch.no_grad():
         inferred = model.infer(model.look(given), own, rng=None)
-        places, later, _ = with_follow_ups(
-            np.arange(16), images, follow_ups, asked=own, most=16
-        )
+        places, later, _ = with_follow_ups(np.arange(16), images, follow_ups, asked=own, most=16)
         gap = missed(model, given, inferred, followed=(places, later, own), columns=slice(None))
         nobody = missed(
             model, given, inferred, followed=(places[:0], later[:0], own[:0]), columns=slice(None)
