@@ -307,6 +307,8 @@ def faulty(study: Path, tmp_path: Path) -> dict[str, tuple[list[object], str]]:
     linkage = ["genotypes", "prune", "--genotypes", study / "genomes.bed", "--out", tmp_path / "x"]
     scores = ["ld-score", "--ld-scores", tmp_path, "--out", tmp_path / "x", "--sumstats"]
     table = study / "traits.tsv"
+    gaps = tmp_path / "gaps.tsv"
+    gaps.write_text("chromosome\tbase_pair_location\tvariant_id\n1\t1000\trs1\n2\tNA\trs2\n")
     return {
         "no build": ([*scan, study / "traits.tsv"], "SC-510"),
         "another build": ([*scan, study / "traits.tsv", "--build", "NCBI36"], "SC-510"),
@@ -321,6 +323,7 @@ def faulty(study: Path, tmp_path: Path) -> dict[str, tuple[list[object], str]]:
         "strangers": ([*good, "--keep", strangers], "SC-571"),
         "format": ([*good, "--format", "excel"], "SC-558"),
         "known": ([*good, "--known", table], "SC-573"),
+        "known with a gap": ([*good, "--known", gaps], "SC-573"),
         "genes": ([*good, "--genes", tmp_path / "none.tsv"], "SC-573"),
         "window": ([*linkage, "--window", "wide"], "SC-706"),
         "step": ([*linkage, "--window", "100kb", "--step", "5"], "SC-525"),

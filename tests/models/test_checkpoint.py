@@ -33,7 +33,12 @@ def test_weights_and_config_come_back_exactly(tmp_path, network):
 
 
 def test_half_precision_halves_the_file_and_keeps_three_digits(tmp_path):
-    state = {"a": torch.randn(1000), "count": torch.tensor(70_000), "large": torch.tensor([1e6])}
+    state = {
+        "a": torch.randn(10, 100),
+        "mean": torch.randn(7),
+        "count": torch.tensor(70_000),
+        "large": torch.tensor([[1e6]]),
+    }
     save_checkpoint(tmp_path, state, name="full", config={})
     save_checkpoint(tmp_path, state, name="half", config={}, half=True)
     size = {p.name.split("-")[0]: p.stat().st_size for p in tmp_path.glob("*.safetensors")}
@@ -41,6 +46,7 @@ def test_half_precision_halves_the_file_and_keeps_three_digits(tmp_path):
     loaded, _ = load_checkpoint(tmp_path, "half")
     assert loaded["a"].dtype == torch.float32
     assert torch.allclose(loaded["a"], state["a"], rtol=1e-3, atol=1e-6)
+    assert torch.equal(loaded["mean"], state["mean"])
     assert loaded["count"] == 70_000
     assert loaded["large"] == 1e6
 
