@@ -70,8 +70,8 @@ def goods() -> Goods:
     )
 
 
-def asked(goods: Goods, person: str = "P00050", **do):
-    return ask(goods, Question(do, person, particles=3), simulated=True)
+def asked(goods: Goods, person: str = "P00050", *, trained: bool = True, **do):
+    return ask(goods, Question(do, person, particles=3), simulated=True, trained=trained)
 
 
 def test_interventions_are_written_name_equals_value():
@@ -143,6 +143,9 @@ def test_values_outside_the_training_range_are_marked_and_said_first(goods):
 def test_a_training_person_is_said_to_be_one(goods):
     assert any("trained on this person" in s for s in asked(goods, "P00001", age=70.0).sentences())
     assert not any("trained on" in s for s in asked(goods, age=70.0).sentences())
+    shipped = asked(goods, "P00001", trained=False, age=70.0).sentences()
+    assert not any("trained on" in s for s in shipped)
+    assert any("fitted to this person" in s for s in shipped)
 
 
 def test_a_predictor_reads_image_parents_off_scan_and_drawing(goods):
@@ -160,7 +163,9 @@ def test_a_person_or_visit_without_a_scan_is_named(goods, person, visit):
 @pytest.fixture
 def finished(tmp_path, monkeypatch, goods) -> RunFolder:
     folder = tmp_path / "run"
-    write_text(folder / "study.toml", 'study = "counterfactual-dxa"\n')
+    write_text(
+        folder / "study.toml", 'study = "counterfactual-dxa"\n[options]\nnetworks = "weights"\n'
+    )
     for number, name in enumerate(("images", "mechanisms", "image_models", "judges"), start=2):
         write_text(folder / f"{number:02d}-{name}" / "stage.json", '{"fingerprint": "of this run"}')
     monkeypatch.setattr(counterfactual_command, "open_goods", lambda _: goods)
@@ -172,6 +177,7 @@ def finished(tmp_path, monkeypatch, goods) -> RunFolder:
 def test_the_answer_is_written_as_pictures_tables_and_a_page(finished, tmp_path):
     out = tmp_path / "older"
     answer = answer_person(finished, out, do=["age=75"], person="P00050", particles=2)
+    assert not answer.trained
     table = pd.read_csv(out / "variables.csv")
     assert table["variable"].tolist() == ["sex", "age", "height", "lumbar_width"]
     drawn = np.asarray(Picture.open(out / "after.png"))[: SHAPE[0]]

@@ -102,7 +102,9 @@ def answer_person(
     folders = Folders.of(_Finished(run))
     goods = open_goods(folders)
     question = Question(parse_do(do, goods.scm.graph), person, visit, particles, seed)
-    answer = ask(goods, question, simulated=read_cohort(folders.images).simulated)
+    trained = run.record["options"].get("networks") != "weights"
+    simulated = read_cohort(folders.images).simulated
+    answer = ask(goods, question, simulated=simulated, trained=trained)
     _write(out, answer, question)
     return answer
 
@@ -118,8 +120,8 @@ class _Finished(dict[str, Path]):
         return self._run.stage_path(name)
 
 
-def ask(goods: Goods, question: Question, *, simulated: bool) -> PersonAnswer:
-    """Answer a question with what a run fitted."""
+def ask(goods: Goods, question: Question, *, simulated: bool, trained: bool = True) -> PersonAnswer:
+    """Answer a question with what a run fitted; ``trained`` says whether networks too."""
     row = _row_of(goods.index, question)
     answer = goods.answer(
         next(iter(goods.backbones)),
@@ -144,6 +146,7 @@ def ask(goods: Goods, question: Question, *, simulated: bool) -> PersonAnswer:
         spread=answer.images.spread[0, 0],
         variables=table,
         split=str(known["split"]),
+        trained=trained,
         simulated=simulated,
     )
 

@@ -9,6 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+_SEEN = {
+    True: "The networks were trained on this person: too sure",
+    False: "The causal model of the variables was fitted to this person too",
+}
+
 
 @dataclass(frozen=True)
 class PersonAnswer:
@@ -27,6 +32,8 @@ class PersonAnswer:
         and of image parents ``read_before``, ``read_after`` (by the independent predictor).
     split
         Part of the run the person belongs to.
+    trained
+        Whether the run trained its networks itself; shipped weights have seen nobody of it.
     simulated
         Whether nobody is real.
     """
@@ -37,6 +44,7 @@ class PersonAnswer:
     spread: np.ndarray
     variables: pd.DataFrame
     split: str
+    trained: bool
     simulated: bool
 
     def sentences(self) -> list[str]:
@@ -46,7 +54,7 @@ class PersonAnswer:
         return [
             *(["SIMULATED: nobody here is real; it means nothing clinically"] * self.simulated),
             *(_outside_words(row) for row in moved if row["outside"]),
-            *(["The networks were trained on this person: too sure"] * (self.split == "train")),
+            *([_SEEN[self.trained]] * (self.split == "train")),
             *(
                 f"{row['variable']}: {written(row['before'])} -> "
                 f"{_with_unit(row['after'], row['unit'])} ({row['how']})"
