@@ -119,6 +119,21 @@ def test_years_are_learnt_from_people_who_came_twice():
     assert reached[3.0] > reached[0.0] + 0.1
 
 
+@pytest.mark.gpu
+def test_years_are_learnt_on_an_accelerator_too():
+    people = draw_people(32, side=SHAPE[0], seed=1)
+    images, model = Twice(people, change=YEARS), new_model(TWO_LEVEL)
+    plain = HVAETraining(
+        fit=replace(FIT, max_steps=3, accelerator="gpu"), counterfactual=0.0, follow_up=3.0
+    )
+    result = fit_image_model(
+        model, images, np.arange(64), parents=images.parents, training=plain,
+        follow_ups=images.pairs(), validation_rows=np.arange(8),
+    )  # fmt: skip
+    assert result.steps == 3
+    assert bool(result.history["loss"].notna().all())
+
+
 def test_an_image_stands_once_among_the_first():
     people = draw_people(4, side=SHAPE[0], seed=3)
     images = Twice(people, change=YEARS)
