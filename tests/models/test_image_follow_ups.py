@@ -121,6 +121,8 @@ def test_years_are_learnt_from_people_who_came_twice():
 
 @pytest.mark.gpu
 def test_years_are_learnt_on_an_accelerator_too():
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
     people = draw_people(32, side=SHAPE[0], seed=1)
     images, model = Twice(people, change=YEARS), new_model(TWO_LEVEL)
     plain = HVAETraining(
