@@ -26,6 +26,7 @@ import numpy as np
 import torch
 
 from spinecast.errors import error
+from spinecast.images.fidelity import middle_columns
 from spinecast.models.device import best_device
 from spinecast.models.hvae_layers import Inferred, blurred
 from spinecast.models.image_model import ImageModel, counterfactual_images
@@ -109,8 +110,7 @@ def find_follow_ups(
         fixed, moving = (
             torch.from_numpy(images.read(which[part])).to(device) for which in (rows, others)
         )
-        quarter = fixed.shape[1] // 4
-        middle = slice(quarter, fixed.shape[1] - quarter), columns
+        middle = middle_columns(fixed.shape[1], 0.5), columns
         pose = estimate_pose(moving, fixed, rigid=True, patience=2, region=middle)
         poses.append(pose.cpu())
         moved, inside = in_pose(moving, pose)
