@@ -106,15 +106,6 @@ def displace(images: torch.Tensor, field: torch.Tensor) -> torch.Tensor:
 
     Bilinear, the border repeated. ``images`` (n, rows, columns), ``field`` (n, 2, rows, columns).
     """
-    return _look_up(images, field)
-
-
-def displace_exactly(images: torch.Tensor, field: torch.Tensor) -> torch.Tensor:
-    """Return :func:`displace` less its rounding: a field of zero returns the images bit for bit."""
-    return images + (_look_up(images, field) - _look_up(images, torch.zeros_like(field)))
-
-
-def _look_up(images: torch.Tensor, field: torch.Tensor) -> torch.Tensor:
     rows, columns = images.shape[1:]
     down = torch.linspace(-1, 1, rows, device=images.device, dtype=images.dtype)
     right = torch.linspace(-1, 1, columns, device=images.device, dtype=images.dtype)
@@ -125,6 +116,11 @@ def _look_up(images: torch.Tensor, field: torch.Tensor) -> torch.Tensor:
         images[:, None], grid, mode="bilinear", padding_mode="border", align_corners=True
     )
     return found[:, 0]
+
+
+def displace_exactly(images: torch.Tensor, field: torch.Tensor) -> torch.Tensor:
+    """Return :func:`displace` less its rounding: a field of zero returns the images bit for bit."""
+    return images + (displace(images, field) - displace(images, torch.zeros_like(field)))
 
 
 def _convolution(before: int, after: int, *, stride: int = 1) -> nn.Sequential:
