@@ -117,6 +117,21 @@ def test_no_displacement_is_the_same_image_bit_for_bit():
     assert torch.equal(carry(images, pixels, pixels), images)
 
 
+def test_effects_are_read_off_the_image_and_its_mirror_and_learnt_from_either():
+    effects = ParentEffects(3, image_shape=(48, 64)).eval()
+    torch.nn.init.normal_(effects.coefficients.weight, generator=rng())
+    images, parents = torch.randn(4, 48, 64, generator=rng()), torch.ones(4, 3)
+    read = effects.read(images)
+    field, gain = effects(read, parents)
+    mirrored_field, mirrored_gain = effects(effects.read(images.flip(2)), parents)
+    torch.testing.assert_close(mirrored_field[:, 0].flip(2), field[:, 0])
+    torch.testing.assert_close(-mirrored_field[:, 1].flip(2), field[:, 1])
+    torch.testing.assert_close(mirrored_gain.flip(2), gain)
+    once = effects.train().read(images.repeat_interleave(2, dim=0))
+    torch.testing.assert_close((once[::2] + once[1::2]) / 2, read)
+    assert (once[::2] - once[1::2]).abs().amax() > 1e-3
+
+
 def test_average_parents_have_no_effects_whatever_was_learnt():
     effects = ParentEffects(3, image_shape=(48, 36))
     torch.nn.init.normal_(effects.coefficients.weight, generator=rng())

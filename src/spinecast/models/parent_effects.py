@@ -61,8 +61,18 @@ class ParentEffects(nn.Module):
     def read(self, deviations: torch.Tensor) -> torch.Tensor:
         """Return the coefficients' maps, (n, parents, 3, rows / 4, columns / 4).
 
-        ``deviations`` are images less the mean image, (n, rows, columns).
+        ``deviations`` are images less the mean image, (n, rows, columns). Each is read in its
+        mirror too and the mean of both is returned, which is less noisy than either; while
+        training every other image is read in its mirror alone, so that both are learnt.
         """
+        if self.training:
+            mirrored = (torch.arange(len(deviations), device=deviations.device) % 2).bool()
+            maps = self._read(torch.where(mirrored[:, None, None], deviations.flip(2), deviations))
+            return torch.where(mirrored[:, None, None, None, None], _mirrored(maps), maps)
+        there, back = self._read(torch.cat([deviations, deviations.flip(2)])).chunk(2)
+        return (there + _mirrored(back)) / 2
+
+    def _read(self, deviations: torch.Tensor) -> torch.Tensor:
         # grey values are tenths; convolutions start best near one
         h = self.enter(F.pixel_unshuffle(_FOLD * deviations[:, None], _FOLD))
         seen = [h]
@@ -121,6 +131,12 @@ def displace(images: torch.Tensor, field: torch.Tensor) -> torch.Tensor:
 def displace_exactly(images: torch.Tensor, field: torch.Tensor) -> torch.Tensor:
     """Return :func:`displace` less its rounding: a field of zero returns the images bit for bit."""
     return images + (displace(images, field) - displace(images, torch.zeros_like(field)))
+
+
+def _mirrored(maps: torch.Tensor) -> torch.Tensor:
+    """Return coefficients as they are seen in a mirror: left and right change sides and sign."""
+    down, right, gain = maps.flip(4).unbind(dim=2)
+    return torch.stack([down, -right, gain], dim=2)
 
 
 def _convolution(before: int, after: int, *, stride: int = 1) -> nn.Sequential:
