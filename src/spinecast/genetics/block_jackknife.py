@@ -7,20 +7,21 @@ standard errors that hold nevertheless.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from spinecast.errors import error
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-_NORMAL_975 = float(special.ndtri(0.975))
+_NORMAL_975 = NormalDist().inv_cdf(0.975)
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Estimate:
         """Two-sided normal p-value against ``null``; NaN where there is no standard error."""
         if not self.standard_error > 0:
             return float("nan")
-        return float(special.erfc(abs(self.estimate - null) / self.standard_error / np.sqrt(2)))
+        return math.erfc(abs(self.estimate - null) / self.standard_error / math.sqrt(2))
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 import numba
 import numpy as np
+from isal import isal_zlib
 from numpy.typing import NDArray
 
 from spinecast.errors import error
@@ -123,10 +124,11 @@ def _unpacked(block: bytes, packing: Packing, *, n: int) -> bytes:
         _refuse(f"{n + 10} to {9 * n + 10} bytes once unpacked", str(length))
     try:
         if packing is Packing.ZLIB:
-            content = zlib.decompressobj().decompress(block[4:], length + 1)
+            content = isal_zlib.decompressobj().decompress(block[4:], length + 1)
         else:
             content = bytes(_zstd().decompress(block[4:], length))
-    except (zlib.error, OSError) as cause:
+    # its stub has the class as an instance
+    except (isal_zlib.error, OSError) as cause:  # type: ignore[misc]
         _refuse(f"{packing.name.lower()} data", str(cause)[:80])
     if len(content) != length:
         _refuse(f"{length} bytes once unpacked", str(len(content)))
