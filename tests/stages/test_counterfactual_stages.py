@@ -26,6 +26,7 @@ from spinecast.run import RunFolder, StageContext, run_study
 from spinecast.run.settings import fingerprint, settings_from_dict, settings_to_dict, to_toml
 from spinecast.run.study import RunRequest
 from spinecast.stages.arrays import read_pixels
+from spinecast.stages.axiom_estimates import LESS_TWO_LEVEL
 from spinecast.stages.cohort import read_cohort
 from spinecast.stages.counterfactual_blocks import (
     Block,
@@ -353,9 +354,19 @@ def test_every_promised_estimate_is_a_finite_number(estimates) -> None:
     judged = ("effectiveness", "effectiveness_marginal", "untouched")
     axioms |= {f"{a}{r}_{v}" for a in judged for r in ("", "_ratio")
                for v in (*SIZES, "age")}  # fmt: skip
-    assert terms_of(estimates, "axioms") == {f"{term}{s}" for term in axioms for s in BACKBONES}
+    axioms = {f"{term}{s}" for term in axioms for s in BACKBONES}
+    assert terms_of(estimates, "axioms") == {*axioms, LESS_TWO_LEVEL}
     assert np.isfinite(estimates["estimate"]).all()
     assert not estimates.duplicated(["analysis", "term"]).any()
+
+
+def test_the_two_backbones_are_compared_on_the_same_people(estimates) -> None:
+    rows = estimates.set_index("term")
+    first, other = rows.loc["effectiveness_ratio"], rows.loc["effectiveness_ratio_two_level"]
+    less = rows.loc[LESS_TWO_LEVEL]
+    assert less["estimate"] == pytest.approx(first["estimate"] - other["estimate"])
+    assert less["ci_low"] < less["estimate"] < less["ci_high"]
+    assert less["n"] == first["n"]
 
 
 def test_no_change_has_no_sign_and_no_skill_of_change(estimates) -> None:

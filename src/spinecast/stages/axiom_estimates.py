@@ -11,6 +11,9 @@ from spinecast.stages.counterfactual_run import BACKBONES, suffix_of
 from spinecast.stages.estimates import Estimates, mean_interval
 from spinecast.stages.scans import short_name
 
+#: What was set, read off the drawing: the first backbone's error less the other's.
+LESS_TWO_LEVEL = "effectiveness_ratio_less_two_level"
+
 #: Axioms that are one number an image.
 PLAIN = ("composition_l1", "composition_decoder_l1", "reversibility_l1", "minimality")
 
@@ -23,6 +26,9 @@ def add_axioms(
     again: Callable[..., tuple[float, float]],
 ) -> None:
     """Add each axiom's mean, and errors of readings beside the judge's own.
+
+    Both backbones draw the same interventions on the same people, so what they differ by is
+    known better than either.
 
     Parameters
     ----------
@@ -43,13 +49,30 @@ def add_axioms(
         of = reversal_ratio
         estimates.add("axioms", f"reversibility_ratio{end}", of(rows), n=_people(rows),
                       interval=again(rows, of))  # fmt: skip
-        own = rows[(rows["axiom"] == "effectiveness") & (rows["parent"] == rows["intervened"])]
+        own = _what_was_set(rows)
         others = rows[rows["axiom"] == "untouched"]
         far = rows[rows["axiom"] == "effectiveness_marginal"]
         for axiom, table in (
             ("effectiveness", own), ("untouched", others), ("effectiveness_marginal", far)
         ):  # fmt: skip
             _add_readings(estimates, axiom, table, judged=judged, end=end, again=again)
+    both = _what_was_set(axioms)
+    if both["backbone"].nunique() == len(BACKBONES):
+        less = partial(_less_other, judged=judged)
+        estimates.add("axioms", LESS_TWO_LEVEL, less(both), n=_people(both),
+                      interval=again(both, less))  # fmt: skip
+
+
+def _what_was_set(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[(rows["axiom"] == "effectiveness") & (rows["parent"] == rows["intervened"])]
+
+
+def _less_other(table: pd.DataFrame, *, judged: pd.DataFrame) -> float:
+    """Return how much greater the first backbone's ratio is than the other's, of equal people."""
+    first, other = (
+        reading_ratio(table[table["backbone"] == name], judged=judged) for name in BACKBONES
+    )
+    return first - other
 
 
 def reversal_ratio(table: pd.DataFrame) -> float:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from spinecast.report.digits import write_number
 from spinecast.report.goods import Estimate, HeadlineRow, Target
+from spinecast.stages.axiom_estimates import LESS_TWO_LEVEL
 from spinecast.stages.counterfactual_run import BACKBONES, SavedCounterfactuals, suffix_of
 from spinecast.stages.headline_lines import Found, Line, gather_lines, make_line
 
@@ -160,9 +161,12 @@ def _axioms(found: Found) -> list[Line | None]:
         ),
     ]  # fmt: skip
     if other is not None:
+        less = found.estimate("axioms", LESS_TWO_LEVEL)
         lines.append(
             make_line(
                 found, "axioms", "effectiveness_ratio", naive=other, naive_label="two-level model",
+                comment=f"Less the two-level model's, of the same people: {_signed(less)}."
+                if less is not None else "",
                 label="What was set, read off the drawing: error, multiple of the judge's own",
                 target=Target(other.value, "below", "below the two-level"),
             )
@@ -178,6 +182,10 @@ def _axioms(found: Found) -> list[Line | None]:
         for parent in effectiveness_parents(found.saved.estimates)
     ]
     return lines
+
+
+def _signed(estimate: Estimate) -> str:
+    return f"{estimate.value:+.2f} ({estimate.ci_low:+.2f} to {estimate.ci_high:+.2f})"
 
 
 def effectiveness_parents(estimates: pd.DataFrame) -> list[str]:
