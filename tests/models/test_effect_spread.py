@@ -26,7 +26,7 @@ def test_a_displacement_and_a_gain_are_found_where_they_are():
     field[:, 0], field[:, 1] = 0.3, -0.2
     later = displace(images, field) * 1.05
     later[:, :20] = torch.nan
-    found = window_mends(images, later, windows=6, columns=slice(16, 80))
+    found = window_mends(images, later, window=16, columns=slice(16, 80))
     assert found.shape == (4, 6, 6, 3)
     assert found[:, :2].isnan().all()
     assert found[:, :, [0, 5]].isnan().all()
@@ -35,9 +35,9 @@ def test_a_displacement_and_a_gain_are_found_where_they_are():
 
 
 class Twice:
-    """Images, and the same with their parts astray by so much a unit of change, and grain."""
+    """Images, and the same with parts astray by so much a unit of change, turned, with grain."""
 
-    def __init__(self, n: int, *, stray: float, seed: int = 0) -> None:
+    def __init__(self, n: int, *, stray: float, turn: float = 0.0, seed: int = 0) -> None:
         rng = torch.Generator().manual_seed(seed)
         self.model = new_model(DEEP).eval()
         first = textures(n, seed + 1)
@@ -46,13 +46,14 @@ class Twice:
         self.parents = torch.cat([own, own]).numpy()
         self.asked = own.clone()
         self.asked[:, 0] = self.change.exp()
-        draws = torch.randn(n, 3, 6, 6, generator=rng)
         effects = self.model.effects
         assert effects is not None
+        draws = torch.randn(n, 3, *effects.windows, generator=rng)
         effects.stray[0] = stray
         delta = torch.stack([self.change, torch.zeros(n), torch.zeros(n)], dim=1)
         field, _ = effects.astray(draws, delta)
         effects.stray.zero_()
+        field[:, 1] += turn * torch.randn(n, 1, 1, generator=rng)
         grain = 0.01 * torch.randn(first.shape, generator=rng)
         self.images = torch.cat([first, displace(first, field) + grain]).numpy()
 
@@ -72,6 +73,13 @@ def test_what_grows_with_the_change_is_measured(stray):
     measure_stray(model, people, people.pairs(), parents=people.parents)
     assert float(model.effects.stray[0]) == pytest.approx(stray, abs=0.06)
     assert float(model.effects.stray[1]) < 0.05
+
+
+def test_how_people_turned_does_not_hide_how_far_off_effects_are():
+    people = Twice(120, stray=0.15, turn=0.8)
+    people.model.redraw.zero_()
+    measure_stray(people.model, people, people.pairs(), parents=people.parents)
+    assert float(people.model.effects.stray[0]) == pytest.approx(0.15, abs=0.06)
 
 
 def test_few_pairs_say_nothing():

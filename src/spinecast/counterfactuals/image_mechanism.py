@@ -140,7 +140,7 @@ class ImageMechanism:
         noise = abduct_noise(repeated, inferred.pixels)
         effects, draws = self.model.effects, None
         if effects is not None and generator is not None and bool(effects.stray.any()):
-            shape = (len(repeated), 3, effects.WINDOWS, effects.WINDOWS)
+            shape = (len(repeated), 3, *effects.windows)
             draws = torch.randn(shape, generator=generator, device=repeated.device)
         moves = self.model.transport == "transported" and inferred.pixels.field is not None
         return ImageNoise(

@@ -4,7 +4,10 @@ What years did to a person differs from what the effects foretell: people age in
 ways, and the effects are estimates. Where the second image is off the foretold one, the
 displacement and the gain that would mend it are solved for window by window. Part of that
 is how the person lay and the detector's noise, which do not grow with the years; what grows
-is what counterfactuals are uncertain by (see ``ParentEffects.stray``).
+is what counterfactuals are uncertain by (see ``ParentEffects.stray``). How a person turned
+between two scans moves everything to one side, so far that what years did sideways cannot
+be told from it: displacements are taken to be as far off either way as they are along the
+way that tells more.
 """
 
 from __future__ import annotations
@@ -66,19 +69,19 @@ def measure_stray(
         after = model.under(inferred.latents, asked[pairs], maps=inferred.maps, before=before)
         made = counterfactual_images(given, before, after, module=model)
         later = follow_ups.later(images, pairs)
-        found.append(window_mends(made, later, windows=model.effects.WINDOWS, columns=columns))
+        found.append(window_mends(made, later, window=model.effects.WINDOW, columns=columns))
     change = (asked - own).square().sum(dim=1)
     model.effects.stray.copy_(_growing(torch.cat(found), change))
 
 
 def window_mends(
-    made: torch.Tensor, later: torch.Tensor, *, windows: int, columns: slice
+    made: torch.Tensor, later: torch.Tensor, *, window: int, columns: slice
 ) -> torch.Tensor:
-    """Return what would mend images window by window, (n, windows, windows, 3).
+    """Return what would mend images window by window, (n, windows down, windows right, 3).
 
     Displacement down and right in pixels, and log gain, by least squares on slightly blurred
-    images (n, rows, columns); NaN where ``later`` is unknown, outside ``columns``, or where
-    an image is too plain to tell.
+    images (n, rows, columns), in windows of ``window`` pixels a side; NaN where ``later`` is
+    unknown, outside ``columns``, or where an image is too plain to tell.
     """
     known = later.isfinite().to(made.dtype)
     seen = blurred(made * known)
@@ -86,10 +89,9 @@ def window_mends(
     down, right = torch.zeros_like(seen), torch.zeros_like(seen)
     down[:, 1:-1] = (seen[:, 2:] - seen[:, :-2]) / 2
     right[:, :, 1:-1] = (seen[:, :, 2:] - seen[:, :, :-2]) / 2
-    sides = (made.shape[1] // windows, made.shape[2] // windows)
 
     def over_windows(values: torch.Tensor) -> torch.Tensor:
-        return F.avg_pool2d(values[:, None], sides)[:, 0, :windows, :windows]
+        return F.avg_pool2d(values[:, None], window)[:, 0]
 
     causes = (down, right, seen)
     products = torch.stack([torch.stack([over_windows(a * b) for b in causes], -1)
@@ -98,7 +100,7 @@ def window_mends(
     sizes = products.diagonal(dim1=-2, dim2=-1)
     usual = sizes.flatten(0, 2).median(dim=0).values
     tells = (sizes > usual / 4).all(dim=-1) & (over_windows(known) > 0.99)
-    middle = (torch.arange(windows) + 0.5) * sides[1]
+    middle = (torch.arange(tells.shape[2]) + 0.5) * window
     start, stop, _ = columns.indices(made.shape[2])
     tells = tells & ((middle >= start) & (middle < stop))
     ridge = 1e-4 * torch.diag_embed(sizes.clamp(min=1e-12))
@@ -114,13 +116,15 @@ def _growing(mends: torch.Tensor, change: torch.Tensor) -> torch.Tensor:
     if longer <= 0:
         return mends.new_zeros(2)
 
-    def spread(which: torch.Tensor, causes: slice) -> float:
-        values = mends[which][..., causes].square().flatten()
+    def spread(which: torch.Tensor, cause: int) -> float:
+        values = mends[which][..., cause].square().flatten()
         values = values[values.isfinite()]
         return float(values.median()) / _MEDIAN_SQUARE if len(values) else 0.0
 
-    grown = [(spread(most, c) - spread(least, c)) / longer for c in (slice(0, 2), slice(2, 3))]
-    return mends.new_tensor(grown).clamp(min=0).sqrt()
+    at_first = [spread(least, cause) for cause in range(3)]
+    grown = [(spread(most, cause) - at_first[cause]) / longer for cause in range(3)]
+    tells_more = min((0, 1), key=at_first.__getitem__)
+    return mends.new_tensor([grown[tells_more], grown[2]]).clamp(min=0).sqrt()
 
 
 __all__ = ["measure_stray", "window_mends"]

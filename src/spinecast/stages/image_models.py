@@ -48,7 +48,7 @@ _VALIDATION_SCANS = 128
 
 @dataclass(frozen=True)
 class _Teachers:
-    """The reader of parents, and pairs of training and of validation people."""
+    """The reader of parents, and pairs of training and of validation people where any is asked."""
 
     reader: ParentReader
     follow_ups: FollowUps | None
@@ -73,12 +73,15 @@ def make_image_models(context: StageContext) -> None:
         progress=part_of(context, (0.0, 0.05), label="reader"),
     )  # fmt: skip
     ParentJudge(reader, lesson.graph.image_parents).save(context.folder, name="reader", half=True)
-    scm = load_scm(context.needs["mechanisms"])
-    teachers = _Teachers(
-        reader,
-        follow_ups_of(lesson, scm, progress=part_of(context, (0.05, 0.08), label="follow-ups")),
-        follow_ups_of(lesson, scm, split="validation"),
-    )
+    teachers = _Teachers(reader, None, None)
+    if any(image_training(name, lesson.settings, seed=lesson.seed).follow_up for name in BACKBONES):
+        scm = load_scm(context.needs["mechanisms"])
+        told = part_of(context, (0.05, 0.08), label="follow-ups")
+        teachers = _Teachers(
+            reader,
+            follow_ups_of(lesson, scm, progress=told),
+            follow_ups_of(lesson, scm, split="validation"),
+        )
     for number, (name, words) in enumerate(BACKBONES.items()):
         low, high = (0.08 + 0.92 * (number + k) / len(BACKBONES) for k in (0, 1))
         progress = part_of(context, (low, high), label=f"{words} model")
