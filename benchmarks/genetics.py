@@ -148,10 +148,10 @@ def plink2(study: Study, out: Path, *, traits: int) -> list[object]:
             "omit-ref", "--threads", os.cpu_count(), "--out", out / "plink"]  # fmt: skip
 
 
-def bolt(study: Study, out: Path) -> list[object]:
+def bolt(study: Study, out: Path, *options: object) -> list[object]:
     columns = pd.read_csv(study.covariates, sep="\t", nrows=0).columns[2:]
-    return ["bolt", f"--bfile={study.stem}", f"--phenoFile={study.traits}", "--phenoCol=t0",
-            f"--covarFile={study.covariates}", *(f"--qCovarCol={name}" for name in columns),
+    return ["bolt", *options, f"--bfile={study.stem}", f"--phenoFile={study.traits}",
+            "--phenoCol=t0", f"--covarFile={study.covariates}", *(f"--qCovarCol={name}" for name in columns),
             "--lmmInfOnly", "--LDscoresUseChip", f"--numThreads={os.cpu_count()}",
             f"--statsFile={out / 'bolt.tsv'}"]  # fmt: skip
 
@@ -243,6 +243,16 @@ def compare_models(study: Study, folder: Path, *, small: bool) -> None:
     ))  # fmt: skip
     ratio = verdict(other.seconds / own.seconds, MODEL_TARGET, memory=own.gibibytes, small=small)
     print(f"{line}   bolt {other}   {ratio}   chi-square r {same:.4f}", flush=True)
+    # of either what half the people cost: methods like these grow faster than the people
+    samples = pd.read_csv(study.bed.with_suffix(".fam"), sep="\t", header=None)
+    half, kept, removed = len(samples) // 2, folder / "kept.txt", folder / "removed.txt"
+    kept.write_text("".join(f"{one}\n" for one in samples[1][:half]))
+    samples.iloc[half:, :2].to_csv(removed, sep=" ", header=False, index=False)
+    words = ours(study, out, "--method", "mixed", "--no-pictures", "--keep", kept, traits=1)
+    mine = median(words, out)
+    theirs = run(bolt(study, place, f"--remove={removed}"), folder / "bolt.log")
+    print(f"half people   spinecast {mine}, {mine.seconds / own.seconds:.2f} of all   "
+          f"bolt {theirs}, {theirs.seconds / other.seconds:.2f} of all", flush=True)  # fmt: skip
 
 
 def main() -> None:
