@@ -151,7 +151,8 @@ def plink2(study: Study, out: Path, *, traits: int) -> list[object]:
 def bolt(study: Study, out: Path, *options: object) -> list[object]:
     columns = pd.read_csv(study.covariates, sep="\t", nrows=0).columns[2:]
     return ["bolt", *options, f"--bfile={study.stem}", f"--phenoFile={study.traits}",
-            "--phenoCol=t0", f"--covarFile={study.covariates}", *(f"--qCovarCol={name}" for name in columns),
+            "--phenoCol=t0", f"--covarFile={study.covariates}",
+            *(f"--qCovarCol={name}" for name in columns),
             "--lmmInfOnly", "--LDscoresUseChip", f"--numThreads={os.cpu_count()}",
             f"--statsFile={out / 'bolt.tsv'}"]  # fmt: skip
 
