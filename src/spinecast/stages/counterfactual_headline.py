@@ -185,7 +185,8 @@ def _axioms(found: Found) -> list[Line | None]:
 
 
 def _signed(estimate: Estimate) -> str:
-    return f"{estimate.value:+.2f} ({estimate.ci_low:+.2f} to {estimate.ci_high:+.2f})"
+    low, high = estimate.ci_low, estimate.ci_high
+    return f"{estimate.value:+.2f} ({low:+.2f} to {high:+.2f})".replace("-", "−")
 
 
 def effectiveness_parents(estimates: pd.DataFrame) -> list[str]:
