@@ -42,8 +42,7 @@ class ParentEffects(nn.Module):
     #: How many times coarser the gain's maps are than the displacement's.
     BLUR = 8
 
-    #: Pixels a side of the windows in which effects stray together: about an endplate's height.
-    #: Larger ones hold a third of what counterfactuals miss the truth by, no more.
+    #: Pixels a side of the windows in which effects stray together: endplates move by themselves.
     WINDOW = 8
 
     def __init__(self, parents: int, *, image_shape: tuple[int, int]) -> None:
