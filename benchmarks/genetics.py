@@ -244,7 +244,7 @@ def compare_models(study: Study, folder: Path, *, small: bool) -> None:
     ))  # fmt: skip
     ratio = verdict(other.seconds / own.seconds, MODEL_TARGET, memory=own.gibibytes, small=small)
     print(f"{line}   bolt {other}   {ratio}   chi-square r {same:.4f}", flush=True)
-    # of either what half the people cost: methods like these grow faster than the people
+    # of either what half the people cost
     samples = pd.read_csv(study.bed.with_suffix(".fam"), sep="\t", header=None)
     half, kept, removed = len(samples) // 2, folder / "kept.txt", folder / "removed.txt"
     kept.write_text("".join(f"{one}\n" for one in samples[1][:half]))

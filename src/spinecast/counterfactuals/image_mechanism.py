@@ -45,7 +45,7 @@ class ImageNoise:
         How parents act on each image, where the model has such effects.
     known, draws
         The standardised parents it was abducted with, and what says how far off the effects
-        are, (rows, 3, windows, windows), standard normal; None without a generator or where
+        are, (rows, 3, *windows), standard normal; None without a generator or where
         that was not measured.
     """
 

@@ -172,8 +172,8 @@ def _description(folder: Path, name: str) -> dict[str, Any]:
 
 def _on_disk(value: torch.Tensor, *, half: bool) -> torch.Tensor:
     # 16-bit floats end at 65,504; a running variance beyond that keeps its 32 bits
-    fits = value.ndim > 1 and bool((value.abs() < 6e4).all())
-    shrink = half and value.dtype == torch.float32 and fits
+    matrix = half and value.dtype == torch.float32 and value.ndim > 1
+    shrink = matrix and bool((value.abs() < 6e4).all())
     plain = value.detach().to("cpu", torch.float16 if shrink else value.dtype)
     # cloned, because tied weights share memory and safetensors refuses that
     return plain.contiguous().clone()

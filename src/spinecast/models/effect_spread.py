@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from spinecast.models.hvae_layers import blurred
 from spinecast.models.image_follow_ups import FollowUps
-from spinecast.models.image_model import ImageModel, counterfactual_images
+from spinecast.models.image_model import ImageModel, drawn_under
 from spinecast.models.latent_pairs import ReadsImages
 
 #: Median of the square of a standard normal number.
@@ -65,9 +65,7 @@ def measure_stray(
         pairs = np.arange(start, min(start + _AT_ONCE, len(follow_ups)))
         given = torch.from_numpy(images.read(follow_ups.rows[pairs]))
         inferred = model.infer(model.look(given), own[pairs], rng=None)
-        before = inferred.pixels
-        after = model.under(inferred.latents, asked[pairs], maps=inferred.maps, before=before)
-        made = counterfactual_images(given, before, after, module=model)
+        made = drawn_under(given, inferred, asked[pairs], module=model)
         later = follow_ups.later(images, pairs)
         found.append(window_mends(made, later, window=model.effects.WINDOW, columns=columns))
     change = (asked - own).square().sum(dim=1)

@@ -90,6 +90,16 @@ class Inferred:
     pixels: Pixels
     maps: torch.Tensor | None = None
 
+    def __getitem__(self, rows: slice | torch.Tensor) -> Inferred:
+        """Return the same of some images."""
+        return Inferred(
+            latents=tuple(z[rows] for z in self.latents),
+            means=tuple(mean[rows] for mean in self.means),
+            kl=self.kl[rows],
+            pixels=self.pixels[rows],
+            maps=None if self.maps is None else self.maps[rows],
+        )
+
 
 class ParentScale(nn.Module):
     """Standardise parents: the logarithm of positive ones, then mean 0 and variance 1.

@@ -302,14 +302,15 @@ def _moved_readings(
     n = max(1, round(share * len(images)))
     reader.to(images.device)
     other = torch.randperm(len(known), generator=rng, device=known.device)[:n]
-    asked, before = known[other], inferred.pixels[:n]
-    if module.effects is not None and inferred.maps is not None:
+    asked, moved = known[other], inferred[:n]
+    before = moved.pixels
+    if module.effects is not None and moved.maps is not None:
         # what the network draws anew could deceive a reader by grey levels nobody sees; a smooth
         # displacement and gain of the image itself cannot, so where there are any they must do it
-        after = before.with_effects(*module.effects(inferred.maps[:n], asked))
+        after = before.with_effects(*module.effects(moved.maps, asked))
         made = carry(images[:n], before, after)
     else:
-        after = module.decode(tuple(z[:n] for z in inferred.latents), asked)
+        after = module.decode(moved.latents, asked)
         made = counterfactual_images(images[:n], before, after, module=module)
     jitter = torch.randn(made.shape, generator=rng, device=made.device)
     made = made + reader.config.jitter * jitter

@@ -29,7 +29,7 @@ from spinecast.errors import error
 from spinecast.images.fidelity import middle_columns
 from spinecast.models.device import best_device
 from spinecast.models.hvae_layers import Inferred, blurred
-from spinecast.models.image_model import ImageModel, counterfactual_images
+from spinecast.models.image_model import ImageModel, drawn_under
 from spinecast.models.latent_pairs import ReadsImages
 from spinecast.models.pair_alignment import estimate_pose, in_pose
 
@@ -168,11 +168,7 @@ def missed(
     places, later, asked = followed
     if not len(places):
         return images.new_zeros(())
-    before = inferred.pixels[places]
-    maps = None if inferred.maps is None else inferred.maps[places]
-    latents = tuple(z[places] for z in inferred.latents)
-    after = module.under(latents, asked, maps=maps, before=before)
-    made = counterfactual_images(images[places], before, after, module=module)
+    made = drawn_under(images[places], inferred[places], asked, module=module)
     known = later.isfinite()
     difference = made - later.nan_to_num()
     return _gap(difference[:, :, columns], known[:, :, columns]).mean()

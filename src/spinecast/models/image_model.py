@@ -184,6 +184,15 @@ def counterfactual_images(
     return apply_noise(abduct_noise(images, before), after, before=moved, redraw=module.redraw)
 
 
+def drawn_under(
+    images: torch.Tensor, inferred: Inferred, standardised: torch.Tensor, *, module: ImageModel
+) -> torch.Tensor:
+    """Return the images with their own noise under other parents, not clipped."""
+    before = inferred.pixels
+    after = module.under(inferred.latents, standardised, maps=inferred.maps, before=before)
+    return counterfactual_images(images, before, after, module=module)
+
+
 def repeat_rows(tensors: Sequence[torch.Tensor], times: int) -> list[torch.Tensor]:
     """Return the tensors with each row so many times in a row: one per particle."""
     if times == 1:
@@ -206,6 +215,7 @@ __all__ = [
     "ImageModel",
     "ParentEmbedding",
     "counterfactual_images",
+    "drawn_under",
     "repeat_rows",
     "require_multiple",
 ]

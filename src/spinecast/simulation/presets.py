@@ -8,6 +8,7 @@ published for a hospital cohort, ``tiny`` and ``demo`` are enriched, and say so.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 
 from spinecast.errors import error
 
@@ -110,7 +111,14 @@ _ENRICHED = HazardModel(
     after_baseline=0.75,
 )
 
-_VOLUNTEERS = HazardModel(vertebral_rate=0.0025, non_vertebral_rate=0.005, death_rate=0.005)
+# Spine DXA of volunteers, who are healthier than a hospital's patients.
+_volunteers = partial(
+    Preset,
+    shape=(192, 192),
+    hazard=HazardModel(vertebral_rate=0.0025, non_vertebral_rate=0.005, death_rate=0.005),
+    bmd_known=0.999,
+    view="AP",
+)
 
 PRESETS: dict[str, Preset] = {
     preset.name: preset
@@ -144,55 +152,35 @@ PRESETS: dict[str, Preset] = {
             people=5000,
             shape=(256, 128),
         ),
-        Preset(
+        _volunteers(
             name="dxa-tiny",
             description="60 volunteers with AP spine DXA at 192 x 192, for tests",
             people=60,
-            shape=(192, 192),
-            hazard=_VOLUNTEERS,
-            bmd_known=0.999,
-            view="AP",
         ),
-        Preset(
+        _volunteers(
             name="dxa-demo",
             description="3,000 volunteers aged 45 to 82 with AP spine DXA at 192 x 192, six in "
             "ten of them scanned again 2 to 10 years later",
             people=3000,
-            shape=(192, 192),
-            hazard=_VOLUNTEERS,
-            bmd_known=0.999,
-            view="AP",
         ),
-        Preset(
+        _volunteers(
             name="dxa-training",
             description="6,000 volunteers as of dxa-demo, whom no demo run contains: the shipped "
             "weights are made from them",
             people=6000,
-            shape=(192, 192),
-            hazard=_VOLUNTEERS,
-            bmd_known=0.999,
-            view="AP",
         ),
-        Preset(
+        _volunteers(
             name="gwas-tiny",
             description="300 volunteers with AP spine DXA and genomes of 2,000 variants, some of "
             "them related, of two ancestries; for tests",
             people=300,
-            shape=(192, 192),
-            hazard=_VOLUNTEERS,
-            bmd_known=0.999,
-            view="AP",
             variants=2000,
         ),
-        Preset(
+        _volunteers(
             name="gwas-demo",
             description="5,000 volunteers with AP spine DXA and genomes of 20,000 variants, some "
             "of them related, of two ancestries",
             people=5000,
-            shape=(192, 192),
-            hazard=_VOLUNTEERS,
-            bmd_known=0.999,
-            view="AP",
             variants=20000,
         ),
     )

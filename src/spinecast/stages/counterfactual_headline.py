@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from spinecast.report.digits import write_number
+from spinecast.report.digits import write_interval, write_number
 from spinecast.report.goods import Estimate, HeadlineRow, Target
 from spinecast.stages.axiom_estimates import LESS_TWO_LEVEL
 from spinecast.stages.counterfactual_run import BACKBONES, SavedCounterfactuals, suffix_of
@@ -165,8 +165,8 @@ def _axioms(found: Found) -> list[Line | None]:
         lines.append(
             make_line(
                 found, "axioms", "effectiveness_ratio", naive=other, naive_label="two-level model",
-                comment=f"Less the two-level model's, of the same people: {_signed(less)}."
-                if less is not None else "",
+                comment="" if less is None else "Less the two-level model's, of the same people: "
+                f"{write_interval(less.value, less.ci_low, less.ci_high)}.",
                 label="What was set, read off the drawing: error, multiple of the judge's own",
                 target=Target(other.value, "below", "below the two-level"),
             )
@@ -182,11 +182,6 @@ def _axioms(found: Found) -> list[Line | None]:
         for parent in effectiveness_parents(found.saved.estimates)
     ]
     return lines
-
-
-def _signed(estimate: Estimate) -> str:
-    low, high = estimate.ci_low, estimate.ci_high
-    return f"{estimate.value:+.2f} ({low:+.2f} to {high:+.2f})".replace("-", "−")
 
 
 def effectiveness_parents(estimates: pd.DataFrame) -> list[str]:
